@@ -1,0 +1,254 @@
+package clock
+
+import (
+	"math/bits"
+	"slices"
+	"time"
+)
+
+// frequency is how often the set of a recurrence rule repeats.
+type frequency int8
+
+const (
+	yearly frequency = iota
+	monthly
+	weekly
+	daily
+	hourly
+	minutely
+	secondly
+)
+
+// unit returns the length in seconds of a sub-daily frequency's interval of one.
+func (f frequency) unit() int64 {
+	switch f {
+	case hourly:
+		return 3600
+	case minutely:
+		return 60
+	}
+	return 1
+}
+
+// horizon is how far ahead occurrences are looked for: the Gregorian calendar repeats itself after 400 years, to the
+// weekday.
+const horizon = 146097 * day
+
+// recurrence is a recurrence rule as RFC 5545, section 3.3.10, defines it, in local time without a zone: what it
+// expands to is resolved in a zone afterwards, as no library does (section 3.3.5).
+//
+// The expansion is our own. The Go libraries are ports of python-dateutil's, which go through all intervals one by one,
+// from the start of the rule and in search of the next: a rule that never occurs takes 100 ms or does not end, and one
+// by the second is the slower the older it is. Nor can they be bounded from outside. (They also take BYDAY=MO,1TU for
+// the intersection, BYWEEKNO=53 for some of week 52, and with WEEKLY the days from the start on for the first week of
+// BYSETPOS.) Here the calendar is walked by months, each of which is a set of bits, at most those of the horizon, and
+// where an interval of a sub-daily frequency begins is computed.
+//
+// Where the RFC leaves open what a rule means, it is what it is to python-dateutil: BYWEEKNO without BYDAY is all
+// days of the week, and the year of BYWEEKNO is the calendar's, which shares its first and last week with others.
+type recurrence struct {
+	frequency frequency
+	interval  int64
+	weekStart time.Weekday
+	start     local // DTSTART: intervals are counted from it, and occurrences come after it
+	last      local // no occurrence is later
+
+	// Sets of days; those that are empty allow any. The sets that are named back count from the end.
+	months, monthDays, monthDaysBack, weeks, weeksBack, weekdays uint64
+	yearDays, yearDaysBack                                       [6]uint64
+	hasYearDays                                                  bool
+	ordinals                                                     []ordinal
+
+	limits    clockSet // of intervals shorter than a day: in which hours, minutes and seconds of the day they may begin
+	times     clockSet // in an interval or, of days and longer, in a day
+	positions []int    // BYSETPOS
+
+	work int // steps taken: months and intervals looked at
+}
+
+// ordinal is a weekday with a number, such as 1MO or -1FR.
+type ordinal struct {
+	n       int
+	weekday time.Weekday
+}
+
+// onDays returns the recurrence at a second of the day on each of a set of weekdays.
+func onDays(weekdays uint64, second int) recurrence {
+	return recurrence{
+		frequency: daily,
+		interval:  1,
+		last:      never,
+		weekdays:  weekdays,
+		times:     clockSet{1 << (second / 3600), 1 << (second / 60 % 60), 1 << (second % 60)},
+	}
+}
+
+// after returns the first occurrence after t, if there is one until limit and within the horizon.
+func (r *recurrence) after(t, limit local) (local, bool) {
+	t = max(t, r.start)
+	limit = min(limit, r.last, t+horizon)
+	if len(r.positions) > 0 && r.frequency < daily {
+		return r.afterInSets(t, limit)
+	}
+	return r.afterByDay(t, limit)
+}
+
+func (r *recurrence) afterByDay(t, limit local) (local, bool) {
+	until := limit.date()
+	for m := monthOf(t.date()); m.first <= until; m = m.next() {
+		days := r.days(m) &^ (1<<(max(t.date()-m.first, 0)+1) - 1)
+		for ; days != 0; days &= days - 1 {
+			date := m.first + int64(bits.TrailingZeros64(days)) - 1
+			if !r.hasDay(date) {
+				continue
+			}
+			seen := -1
+			if date == t.date() {
+				seen = t.second()
+			}
+			if second, ok := r.afterInDay(date, seen); ok {
+				found := on(date, second)
+				return found, found <= limit
+			}
+		}
+	}
+	return 0, false
+}
+
+// days returns the days of a month that the rule allows, from bit 1, whatever weekly and shorter intervals say.
+func (r *recurrence) days(m month) uint64 {
+	r.work++
+	if r.months != 0 && !has(r.months, int(m.month())) || !r.hasMonth(m) {
+		return 0
+	}
+	days := uint64(1)<<(m.length+1) - 2
+	if r.monthDays|r.monthDaysBack != 0 {
+		days &= r.monthDays | bits.Reverse64(r.monthDaysBack)>>(62-m.length)
+	}
+	if r.weekdays != 0 || len(r.ordinals) > 0 {
+		days &= r.byWeekday(m)
+	}
+	if !r.hasYearDays && r.weeks|r.weeksBack == 0 {
+		return days
+	}
+	for left := days; left != 0; left &= left - 1 {
+		if d := bits.TrailingZeros64(left); !r.inYear(m, d) {
+			days &^= 1 << d
+		}
+	}
+	return days
+}
+
+// hasMonth says whether a month is in a yearly or monthly interval.
+func (r *recurrence) hasMonth(m month) bool {
+	if r.interval == 1 || r.frequency > monthly {
+		return true
+	}
+	start := monthOf(r.start.date())
+	if r.frequency == yearly {
+		return int64(m.year()-start.year())%r.interval == 0
+	}
+	return (m.index-start.index)%r.interval == 0
+}
+
+// hasDay says whether a day is in a weekly or daily interval.
+func (r *recurrence) hasDay(date int64) bool {
+	if r.interval == 1 {
+		return true
+	}
+	switch r.frequency {
+	case weekly:
+		return (date-r.weekOfStart())/7%r.interval == 0
+	case daily:
+		return (date-r.start.date())%r.interval == 0
+	}
+	return true
+}
+
+// weekOfStart returns the first day of the week that the rule starts in.
+func (r *recurrence) weekOfStart() int64 {
+	date := r.start.date()
+	return date - int64(daysSince(r.weekStart, weekdayOf(date)))
+}
+
+// byWeekday returns the days of a month that BYDAY allows.
+func (r *recurrence) byWeekday(m month) (days uint64) {
+	const weeks = 1 | 1<<7 | 1<<14 | 1<<21 | 1<<28
+	for set := r.weekdays; set != 0; set &= set - 1 {
+		weekday := time.Weekday(bits.TrailingZeros64(set))
+		days |= weeks << (1 + daysSince(m.weekday, weekday))
+	}
+	first, length, weekday := 0, m.length, m.weekday // of the stretch in which weekdays have a number
+	if r.frequency == yearly && r.months == 0 {
+		first, length = 1-m.yearDay, yearLength(m.year())
+		weekday = weekdayOf(m.first + int64(first))
+	}
+	for _, o := range r.ordinals {
+		d := 1 + daysSince(weekday, o.weekday) + 7*(o.n-1)
+		if o.n < 0 {
+			end := (weekday + time.Weekday(length-1)) % 7
+			d = length - daysSince(o.weekday, end) + 7*(o.n+1)
+		}
+		if d += first; 1 <= d && d <= m.length {
+			days |= 1 << d
+		}
+	}
+	return days
+}
+
+// inYear says whether BYYEARDAY and BYWEEKNO allow a day of a month.
+func (r *recurrence) inYear(m month, d int) bool {
+	year, yearDay := m.year(), m.yearDay+d-1
+	if r.hasYearDays {
+		back := yearLength(year) + 1 - yearDay
+		if !has(r.yearDays[yearDay/64], yearDay%64) && !has(r.yearDaysBack[back/64], back%64) {
+			return false
+		}
+	}
+	if r.weeks|r.weeksBack == 0 {
+		return true
+	}
+	week, weeks := weekOf(year, yearDay, (m.weekday+time.Weekday(d-1))%7, r.weekStart)
+	return has(r.weeks, week) || has(r.weeksBack, weeks+1-week)
+}
+
+// afterInDay returns the first second after seen of a day that all else allows, or false.
+func (r *recurrence) afterInDay(date int64, seen int) (int, bool) {
+	if r.frequency < hourly {
+		i, ok := r.position(r.times.rank(seen), r.times.size())
+		if !ok {
+			return 0, false
+		}
+		return r.times.at(i), true
+	}
+	unit := r.frequency.unit()
+	for begin := (int64(seen) + 1) / unit * unit; begin < day; begin += unit {
+		var ok bool
+		if begin, ok = r.interval0(date, begin); !ok {
+			return 0, false
+		}
+		if i, ok := r.position(r.times.rank(seen-int(begin)), r.times.size()); ok {
+			return int(begin) + r.times.at(i), true
+		}
+	}
+	return 0, false
+}
+
+// interval0 returns the second of the day at which the first interval begins that does not begin before begin.
+func (r *recurrence) interval0(date, begin int64) (int64, bool) {
+	step := r.interval * r.frequency.unit()
+	origin := int64(r.start) - int64(on(date, 0))
+	origin -= origin - floorDiv(origin, r.frequency.unit())*r.frequency.unit()
+	for {
+		r.work++
+		begin = origin - floorDiv(origin-begin, step)*step
+		if begin >= day {
+			return 0, false
+		}
+		allowed := r.limits.next(int(begin))
+		if allowed == int(begin) {
+			return begin, true
+		}
+		begin = int64(allowed)
+	}
+}
