@@ -57,6 +57,11 @@ func (m month) next() month {
 	return n
 }
 
+// firstOfMonth returns the first day of a month; those past December are in later years.
+func firstOfMonth(year, month int) int64 {
+	return local(time.Date(year, time.Month(month), 1, 0, 0, 0, 0, time.UTC).Unix()).date()
+}
+
 func weekdayOf(date int64) time.Weekday {
 	const thursday = 4 // 1970-01-01
 	return time.Weekday(date + thursday - floorDiv(date+thursday, 7)*7)
@@ -123,6 +128,24 @@ func (c clockSet) rank(second int) int {
 		n += bits.OnesCount64(below(c.seconds, second+1))
 	}
 	return n
+}
+
+// next returns the first of the set that is not before a second of the day, or day where there is none.
+func (c clockSet) next(second int) int {
+	hour, minute, second := second/3600, second/60%60, second%60
+	if has(c.hours, hour) {
+		if s := from(c.seconds, second); has(c.minutes, minute) && s < 60 {
+			return hour*3600 + minute*60 + s
+		}
+		if m := from(c.minutes, minute+1); m < 60 {
+			return hour*3600 + m*60 + from(c.seconds, 0)
+		}
+	}
+	h := from(c.hours, hour+1)
+	if h > 23 {
+		return day
+	}
+	return h*3600 + from(c.minutes, 0)*60 + from(c.seconds, 0)
 }
 
 // at returns the second of the day of the i-th of the set, from 0.

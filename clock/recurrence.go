@@ -34,6 +34,13 @@ func (f frequency) unit() int64 {
 // weekday.
 const horizon = 146097 * day
 
+// maxWork is how many months and intervals one search looks at, at most, and firstWork how many it may take to find the
+// first occurrences of a rule that is to be used.
+const (
+	maxWork   = 1 << 18
+	firstWork = 1 << 14
+)
+
 // recurrence is a recurrence rule as RFC 5545, section 3.3.10, defines it, in local time without a zone: what it
 // expands to is resolved in a zone afterwards, as no library does (section 3.3.5).
 //
@@ -77,7 +84,7 @@ func onDays(weekdays uint64, second int) recurrence {
 	return recurrence{
 		frequency: daily,
 		interval:  1,
-		last:      never,
+		last:      lastLocal,
 		weekdays:  weekdays,
 		times:     clockSet{1 << (second / 3600), 1 << (second / 60 % 60), 1 << (second % 60)},
 	}
@@ -87,6 +94,10 @@ func onDays(weekdays uint64, second int) recurrence {
 func (r *recurrence) after(t, limit local) (local, bool) {
 	t = max(t, r.start)
 	limit = min(limit, r.last, t+horizon)
+	r.work = 0
+	if limit <= t {
+		return 0, false
+	}
 	if len(r.positions) > 0 && r.frequency < daily {
 		return r.afterInSets(t, limit)
 	}
@@ -95,7 +106,7 @@ func (r *recurrence) after(t, limit local) (local, bool) {
 
 func (r *recurrence) afterByDay(t, limit local) (local, bool) {
 	until := limit.date()
-	for m := monthOf(t.date()); m.first <= until; m = m.next() {
+	for m := monthOf(t.date()); m.first <= until && r.work < maxWork; m = m.next() {
 		days := r.days(m) &^ (1<<(max(t.date()-m.first, 0)+1) - 1)
 		for ; days != 0; days &= days - 1 {
 			date := m.first + int64(bits.TrailingZeros64(days)) - 1
@@ -212,43 +223,125 @@ func (r *recurrence) inYear(m month, d int) bool {
 	return has(r.weeks, week) || has(r.weeksBack, weeks+1-week)
 }
 
-// afterInDay returns the first second after seen of a day that all else allows, or false.
+// afterInDay returns the first second of a day after seen, where that allows any, or false.
 func (r *recurrence) afterInDay(date int64, seen int) (int, bool) {
 	if r.frequency < hourly {
-		i, ok := r.position(r.times.rank(seen), r.times.size())
-		if !ok {
+		return r.afterInSet(seen)
+	}
+	unit := int(r.frequency.unit())
+	for begin := (seen + 1) / unit * unit; ; begin += unit {
+		if begin = r.beginFrom(date, begin); begin >= day {
 			return 0, false
 		}
-		return r.times.at(i), true
-	}
-	unit := r.frequency.unit()
-	for begin := (int64(seen) + 1) / unit * unit; begin < day; begin += unit {
-		var ok bool
-		if begin, ok = r.interval0(date, begin); !ok {
-			return 0, false
-		}
-		if i, ok := r.position(r.times.rank(seen-int(begin)), r.times.size()); ok {
-			return int(begin) + r.times.at(i), true
+		if second, ok := r.afterInSet(seen - begin); ok {
+			return begin + second, true
 		}
 	}
-	return 0, false
 }
 
-// interval0 returns the second of the day at which the first interval begins that does not begin before begin.
-func (r *recurrence) interval0(date, begin int64) (int64, bool) {
-	step := r.interval * r.frequency.unit()
-	origin := int64(r.start) - int64(on(date, 0))
-	origin -= origin - floorDiv(origin, r.frequency.unit())*r.frequency.unit()
-	for {
+// beginFrom returns the second of a day at which the first interval begins that does not begin before a second, or
+// day where none does.
+func (r *recurrence) beginFrom(date int64, begin int) int {
+	unit := r.frequency.unit()
+	step := r.interval * unit
+	origin := floorDiv(int64(r.start), unit)*unit - int64(on(date, 0))
+	for r.work < maxWork {
 		r.work++
-		begin = origin - floorDiv(origin-begin, step)*step
-		if begin >= day {
+		aligned := origin - floorDiv(origin-int64(begin), step)*step
+		if aligned >= day {
+			return day
+		}
+		if begin = r.limits.next(int(aligned)); begin == int(aligned) {
+			return begin
+		}
+	}
+	return day
+}
+
+// afterInSet returns the first of the times after seen that BYSETPOS allows, in the one day or shorter interval that
+// all of them are in.
+func (r *recurrence) afterInSet(seen int) (int, bool) {
+	if len(r.positions) == 0 {
+		second := r.times.next(max(seen+1, 0))
+		return second, second < day
+	}
+	i, ok := r.position(r.times.rank(seen), r.times.size())
+	if !ok {
+		return 0, false
+	}
+	return r.times.at(i), true
+}
+
+// afterInSets is after for a rule with BYSETPOS that has several days in an interval.
+func (r *recurrence) afterInSets(t, limit local) (local, bool) {
+	perDay := r.times.size()
+	for i := r.intervalOf(t); ; i++ {
+		first, end := r.intervalDays(i)
+		if on(first, 0) > limit {
 			return 0, false
 		}
-		allowed := r.limits.next(int(begin))
-		if allowed == int(begin) {
-			return begin, true
+		dates := r.dates(first, end)
+		n, seen := slices.BinarySearch(dates, t.date())
+		n *= perDay
+		if seen {
+			n += r.times.rank(t.second())
 		}
-		begin = int64(allowed)
+		if n, ok := r.position(n, len(dates)*perDay); ok {
+			found := on(dates[n/perDay], r.times.at(n%perDay))
+			return found, found <= limit
+		}
 	}
+}
+
+// intervalOf returns the number of the interval that t is in or, between two, of the one before.
+func (r *recurrence) intervalOf(t local) int64 {
+	switch r.frequency {
+	case yearly:
+		return int64(monthOf(t.date()).year()-monthOf(r.start.date()).year()) / r.interval
+	case monthly:
+		return (monthOf(t.date()).index - monthOf(r.start.date()).index) / r.interval
+	}
+	return (t.date() - r.weekOfStart()) / (7 * r.interval)
+}
+
+// intervalDays returns the first day of an interval and the first after it.
+func (r *recurrence) intervalDays(i int64) (first, end int64) {
+	i *= r.interval
+	start := monthOf(r.start.date())
+	switch r.frequency {
+	case yearly:
+		return firstOfMonth(start.year()+int(i), 1), firstOfMonth(start.year()+int(i)+1, 1)
+	case monthly:
+		month := int(start.month() + time.Month(i))
+		return firstOfMonth(start.year(), month), firstOfMonth(start.year(), month+1)
+	}
+	first = r.weekOfStart() + 7*i
+	return first, first + 7
+}
+
+// dates returns the days that the rule allows from the day first until before end.
+func (r *recurrence) dates(first, end int64) (dates []int64) {
+	for m := monthOf(first); m.first < end; m = m.next() {
+		for days := r.days(m); days != 0; days &= days - 1 {
+			date := m.first + int64(bits.TrailingZeros64(days)) - 1
+			if first <= date && date < end {
+				dates = append(dates, date)
+			}
+		}
+	}
+	return dates
+}
+
+// position returns the least index of a set of n, not below i, that BYSETPOS allows.
+func (r *recurrence) position(i, n int) (int, bool) {
+	least := n
+	for _, p := range r.positions {
+		if p < 0 {
+			p += n + 1
+		}
+		if p > i && p <= least {
+			least = p - 1
+		}
+	}
+	return least, least < n
 }
