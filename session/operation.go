@@ -1,0 +1,150 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// ErrUnavailable is wrapped by the errors that say that the store is out of reach for now. Their text is for visitors;
+// what the store said is in the log.
+var ErrUnavailable = errors.New("the session store is out of reach")
+
+type unavailableError struct {
+	why   string
+	cause error
+}
+
+func unavailable(why string, cause error) error { return &unavailableError{why, cause} }
+
+func (e *unavailableError) Error() string {
+	return "the session store " + e.why + ": nothing was changed, try again later"
+}
+
+func (e *unavailableError) Unwrap() []error { return []error{ErrUnavailable, e.cause} }
+
+var (
+	errNoRoom = errors.New("too many operations of the store are under way")
+	errLate   = errors.New("the operation was given up")
+)
+
+// refusal is what a visitor is told of an error of the store. A conflict is not for visitors, and stays as it is.
+func refusal(err error) error {
+	switch {
+	case err == nil || errors.Is(err, ErrConflict):
+		return err
+	case errors.Is(err, errNoRoom):
+		return unavailable("is overloaded", err)
+	case errors.Is(err, errLate) || errors.Is(err, context.DeadlineExceeded):
+		return unavailable("did not answer in time", err)
+	}
+	return unavailable("failed", err)
+}
+
+// call runs an operation of the store as soon as there is room for it, and returns when the operation does: maybe long
+// after ctx has ended. The error is the store's, or errNoRoom.
+func call[T any](ctx context.Context, t *Table, name string, op func(context.Context, Store) (T, error)) (T, error) {
+	select {
+	case t.slots <- struct{}{}:
+		defer func() { <-t.slots }()
+	case <-ctx.Done():
+		var none T
+		t.health.note(t, name, errNoRoom)
+		return none, errNoRoom
+	}
+	began := time.Now()
+	result, err := op(ctx, t.backends.current().store)
+	if o := t.config.Observer; o != nil {
+		o.StoreOperation(name, time.Since(began), err)
+	}
+	t.health.note(t, name, err)
+	return result, err
+}
+
+// loaded is what [Store.Load] returns.
+type loaded struct {
+	record   []byte
+	revision Revision
+}
+
+func loading(key Key) func(context.Context, Store) (loaded, error) {
+	return func(ctx context.Context, store Store) (l loaded, err error) {
+		l.record, l.revision, err = store.Load(ctx, key)
+		return l, err
+	}
+}
+
+func deleting(key Key, old Revision) func(context.Context, Store) (struct{}, error) {
+	return func(ctx context.Context, store Store) (struct{}, error) {
+		return struct{}{}, store.Delete(ctx, key, old)
+	}
+}
+
+// attempt is a call that is given up when ctx ends. The error is errLate then; the operation goes on, and what it will
+// have done is not known before late is called.
+func attempt[T any](ctx context.Context, t *Table, name string, op func(context.Context, Store) (T, error), late func()) (T, error) {
+	type outcome struct {
+		result T
+		err    error
+	}
+	done := make(chan outcome, 1)
+	var settled atomic.Bool
+	go func() {
+		result, err := call(ctx, t, name, op)
+		if settled.CompareAndSwap(false, true) {
+			done <- outcome{result, err}
+			return
+		}
+		late()
+	}()
+	select {
+	case o := <-done:
+		return o.result, o.err
+	case <-ctx.Done():
+	}
+	if settled.CompareAndSwap(false, true) {
+		var none T
+		t.health.note(t, name, errLate)
+		return none, errLate
+	}
+	o := <-done
+	return o.result, o.err
+}
+
+// health logs when the store begins to fail and when it works again, at most once a minute.
+type health struct {
+	failing atomic.Bool
+	mu      sync.Mutex
+	logged  time.Time
+	told    bool
+}
+
+const logInterval = time.Minute
+
+func (h *health) note(t *Table, name string, err error) {
+	log := t.backends.current().log
+	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+		if !h.failing.Load() {
+			return
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.failing.Store(false)
+		if h.told {
+			h.told = false
+			log.Info("session store works again")
+		}
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failing.Store(true)
+	if h.logged.IsZero() || time.Since(h.logged) >= logInterval {
+		h.logged, h.told = time.Now(), true
+		log.Error("session store fails", zap.String("operation", name), zap.Error(err))
+	}
+}
