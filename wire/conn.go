@@ -1,0 +1,465 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/pyws-clock/pyws_clock/session"
+	"github.com/pyws-clock/pyws_clock/wire/frame"
+	"github.com/pyws-clock/pyws_clock/wire/link"
+)
+
+const (
+	// stuckFor is how long a connection may take for what it was sent.
+	stuckFor = 10 * time.Second
+
+	// closeFor is how long a client may take to answer a close frame.
+	closeFor = 2 * time.Second
+)
+
+type connState uint8
+
+const (
+	opening connState = iota // the first message is still to come
+	open
+	closing // a close frame is sent, or on its way
+	closed
+)
+
+// conn is one connection. Its methods for the link ([link.Owner]) are called
+// on the goroutine that reads, those for the session ([session.Listener]) on
+// whichever changes it, and tick by the hub.
+type conn struct {
+	hub       *Hub
+	link      link.Link
+	admission *Admission
+	done      func()
+	index     int // in hub.conns, guarded by hub.mu
+	id        uint64
+	began     time.Duration // since the hub began
+
+	decoder  frame.Decoder // of the goroutine that reads, as is limiter
+	limiter  *rate.Limiter // nil until the first command
+	commands int
+
+	mu      sync.Mutex
+	state   connState
+	session *session.Session
+	feed    *feed
+	shown   sign  // that the last TZN message told
+	retell  bool  // the zone was set: tell it even if the sign is the same
+	second  int64 // the last one that was told, Unix time
+
+	rings []byte // messages that follow each time message, rendered
+
+	busy    bool // a command is being dealt with: nothing else may be sent
+	due     bool // a tick waits for its result, or for room
+	ended   bool // the session was deleted: close after the result
+	watch   watch
+	blocked bool          // nothing goes out for now
+	since   time.Duration // when that began, as hub.elapsed
+	out     []byte        // what is to go out once something does
+	room    chan struct{} // closed when out is empty again; nil while nobody waits
+
+	pingAt time.Duration // when the next ping is due
+	pongAt time.Duration // when the last pong came, or the connection began
+
+	timer  *time.Timer // for the first message, then for the end
+	ending ending      // how it ends, once that is known
+}
+
+func newConn(h *Hub, a *Admission, rwc io.ReadWriteCloser, done func()) *conn {
+	c := &conn{hub: h, admission: a, done: done, id: h.lastID.Add(1), began: h.elapsed()}
+	c.pongAt = c.began
+	c.link = link.New(rwc, c)
+	return c
+}
+
+func (c *conn) start(early []byte) {
+	cfg := c.hub.config.Load()
+	c.mu.Lock()
+	c.pingAt = c.began + cfg.PingInterval
+	c.timer = time.AfterFunc(cfg.HelloTimeout, c.helloTimeout)
+	c.mu.Unlock()
+	c.link.Start(early)
+}
+
+func (c *conn) helloTimeout() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == opening && c.session == nil {
+		c.closeLocked(endHello)
+	}
+}
+
+// Receive is called by the link with what the client sent.
+func (c *conn) Receive(p []byte) {
+	for len(p) > 0 && c.reading() {
+		m, rest, err := c.decoder.Next(p)
+		if err != nil {
+			var violation *frame.Error
+			errors.As(err, &violation)
+			c.close(endViolation(violation))
+			return
+		}
+		c.receive(m)
+		p = rest
+	}
+}
+
+// reading waits until what was sent so far has gone out, so that a client
+// that does not read its results cannot make the server keep more of them. It
+// reports whether the connection still takes messages.
+func (c *conn) reading() bool {
+	c.mu.Lock()
+	for c.state < closing && len(c.out) > 0 {
+		if c.room == nil {
+			c.room = make(chan struct{})
+		}
+		room := c.room
+		c.mu.Unlock()
+		<-room
+		c.mu.Lock()
+	}
+	defer c.mu.Unlock()
+	return c.state < closing
+}
+
+func (c *conn) receive(m frame.Message) {
+	switch m.Op {
+	case frame.Text:
+		if c.session == nil {
+			c.hello(string(m.Payload))
+		} else {
+			c.command(string(m.Payload))
+		}
+	case frame.Ping:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.send(frame.Append(nil, frame.Pong, m.Payload))
+	case frame.Pong:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.pongAt = c.hub.elapsed()
+	case frame.Close:
+		c.close(endClient(m.Status))
+	}
+}
+
+// Ended is called by the link when nothing more will come.
+func (c *conn) Ended(err error) {
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the client ended the connection without a close frame")
+	}
+	c.drop(endLost(err))
+
+	if c.session != nil {
+		c.session.Leave(c)
+	}
+	if c.feed != nil {
+		c.hub.feeds.leave(c.feed)
+	}
+	lasted := c.hub.elapsed() - c.began
+	cfg := c.hub.config.Load()
+	cfg.Observer.ConnectionClosed(c.ending.outcome, lasted)
+	cfg.Logger.Debug("connection closed",
+		zap.Uint64("connection", c.id),
+		zap.String("outcome", c.ending.outcome),
+		zap.String("reason", c.ending.reason),
+		zap.Int("status", c.ending.status),
+		zap.Duration("duration", lasted),
+		zap.Int("commands", c.commands))
+	c.hub.remove(c)
+	if c.done != nil {
+		c.done()
+	}
+}
+
+// close sends a close frame and ends the connection once the client has
+// answered it, or after a while.
+func (c *conn) close(e ending) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeLocked(e)
+}
+
+func (c *conn) closeLocked(e ending) {
+	if c.state >= closing {
+		return
+	}
+	c.send(frame.AppendClose(nil, e.status, e.reason))
+	if c.state >= closing { // sending failed
+		return
+	}
+	c.state, c.ending = closing, e
+	c.stopTimer()
+	c.timer = time.AfterFunc(closeFor, func() { c.link.Close() })
+	if !c.blocked {
+		// Half-closed, the connection still takes what the client has under
+		// way: input that nobody reads would reset it, and with it the close
+		// frame would be lost.
+		c.link.CloseWrite()
+	}
+	c.wake()
+}
+
+// drop ends the connection at once.
+func (c *conn) drop(e ending) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropLocked(e)
+}
+
+func (c *conn) dropLocked(e ending) {
+	if c.state == closed {
+		return
+	}
+	if c.state != closing {
+		c.ending = e
+	}
+	c.state = closed
+	c.out = nil
+	c.stopTimer()
+	c.wake()
+	c.link.Close()
+}
+
+func (c *conn) stopTimer() {
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+}
+
+// send sends frames, in order, whenever there is room for them.
+func (c *conn) send(frames []byte) {
+	if c.state >= closing {
+		return
+	}
+	if c.blocked {
+		c.out = append(c.out, frames...)
+		return
+	}
+	if n := c.sendNow(frames); c.blocked {
+		c.out = append(c.out, frames[n:]...)
+	}
+}
+
+// sendNow sends what goes out at once and returns how much that was. Where it
+// is not all, the connection is blocked.
+func (c *conn) sendNow(p []byte) int {
+	n, err := c.link.Send(p)
+	if err != nil {
+		c.dropLocked(endLost(err))
+		return n
+	}
+	if n < len(p) {
+		c.blocked, c.since = true, c.hub.elapsed()
+	}
+	return n
+}
+
+// Ready is called by the link when there is room again.
+func (c *conn) Ready() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == closed {
+		return
+	}
+	since := c.since
+	c.blocked = false
+	if len(c.out) > 0 {
+		n := c.sendNow(c.out)
+		if c.out = c.out[n:]; n == 0 {
+			c.since = since
+		}
+	}
+	if c.blocked || c.state == closed {
+		return
+	}
+	c.out = nil
+	if c.state == closing {
+		c.link.CloseWrite()
+		return
+	}
+	c.wake()
+	if !c.busy {
+		if late := c.appendDue(nil); len(late) > 0 {
+			c.send(late)
+		}
+	}
+	c.tellWatch()
+}
+
+// wake lets the goroutine that reads go on.
+func (c *conn) wake() {
+	if c.room != nil {
+		close(c.room)
+		c.room = nil
+	}
+}
+
+// deliver tells the connection the second that a courier brings.
+func (c *conn) deliver(k *courier) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := k.tick
+	if c.state != open || c.second == t.second {
+		return
+	}
+	c.due = false
+	// A client may take a moment longer than two intervals: its pong comes
+	// after the ping, and pings go out with ticks.
+	if t.elapsed-c.pongAt > 2*t.cfg.PingInterval+time.Second {
+		c.dropLocked(endNoPong)
+		return
+	}
+	if c.blocked {
+		k.skipped++
+		c.due = true
+		if t.elapsed-c.since > stuckFor {
+			c.dropLocked(endStuck)
+		}
+		return
+	}
+	if c.busy {
+		c.due = true
+		c.hub.hold(c)
+		return
+	}
+	f := c.feed
+	sent := false
+	if f.second == t.second && f.sign == c.shown && !c.retell && len(c.rings) == 0 && t.elapsed < c.pingAt {
+		sent = c.sendTick(t.second, f.time)
+	} else {
+		sent = c.sendOwn(k)
+	}
+	if sent {
+		k.sent++
+	} else {
+		k.skipped++
+		c.due = true
+	}
+}
+
+// sendTick sends the messages of a second, unless nothing goes out at all:
+// then the client misses it. It reports whether they went out.
+func (c *conn) sendTick(second int64, messages []byte) bool {
+	n := c.sendNow(messages)
+	if n == 0 {
+		return false
+	}
+	c.second = second
+	if n < len(messages) {
+		c.out = append(c.out, messages[n:]...)
+	}
+	return true
+}
+
+// sendOwn sends a tick that is not the same for everybody in the zone.
+func (c *conn) sendOwn(k *courier) bool {
+	var told told
+	k.scratch, told = c.appendOwn(k.scratch[:0], k.tick)
+	if !c.sendTick(k.tick.second, k.scratch) {
+		return false
+	}
+	c.note(told)
+	return true
+}
+
+// told is what a tick told, for when it went out.
+type told struct {
+	tick *tick
+	sign sign
+	ping bool
+}
+
+func (c *conn) note(told told) {
+	c.second = told.tick.second
+	c.shown, c.retell = told.sign, false
+	if told.ping {
+		// To the tick that is nearest to the next interval.
+		c.pingAt = told.tick.elapsed + told.tick.cfg.PingInterval - time.Second/2
+	}
+}
+
+// appendOwn appends the messages of a tick: the zone if it is to be told, the
+// time, the alarms that ring, and a ping if one is due.
+func (c *conn) appendOwn(dst []byte, t *tick) ([]byte, told) {
+	told := told{tick: t, sign: c.feed.signAt(t.now), ping: t.elapsed >= c.pingAt}
+	if c.retell || c.shown != told.sign {
+		dst = appendTZN(dst, told.sign)
+	}
+	dst = c.feed.appendTime(dst, t.now, t.cfg.Precision)
+	dst = append(dst, c.rings...)
+	if told.ping {
+		dst = frame.AppendHeader(dst, frame.Ping, 0)
+	}
+	return dst, told
+}
+
+// sendHeld sends the tick that waits, if one still does.
+func (c *conn) sendHeld() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if held := c.appendDue(nil); len(held) > 0 {
+		c.send(held)
+	}
+}
+
+// appendDue appends the tick that waits, if one does: as it is now, not as it
+// was when it fell due.
+func (c *conn) appendDue(dst []byte) []byte {
+	if !c.due {
+		return dst
+	}
+	c.due = false
+	now := c.hub.now()
+	if c.state != open || c.second == now.Unix() {
+		return dst
+	}
+	dst, told := c.appendOwn(dst, &tick{now, now.Unix(), c.hub.elapsed(), c.hub.config.Load()})
+	c.note(told)
+	return dst
+}
+
+// SessionChanged is called by the session at each change.
+func (c *conn) SessionChanged(before, after *session.State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != open {
+		return
+	}
+	c.takeState(after)
+	if before.ZoneSet != after.ZoneSet {
+		c.retell = true
+	}
+	c.watch.due = c.watch.on
+	c.tellWatch()
+}
+
+// takeState makes the connection show a state of its session.
+func (c *conn) takeState(s *session.State) {
+	if c.feed == nil || c.feed.zone != s.Zone {
+		if c.feed != nil {
+			c.hub.feeds.leave(c.feed)
+		}
+		c.feed = c.hub.feeds.use(s.Zone)
+	}
+	c.rings = appendRings(nil, s.Ringing, c.hub.config.Load().SingleAlarms)
+}
+
+// SessionDeleted is called by the session at its end.
+func (c *conn) SessionDeleted() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	if !c.busy {
+		c.closeLocked(endDeleted)
+	}
+}

@@ -1,0 +1,101 @@
+package link
+
+import (
+	"io"
+	"sync"
+)
+
+// stream is a link over anything that reads and writes, and waits as it does
+// so: what it sends goes out on a goroutine that lives as long as the write.
+type stream struct {
+	conn  io.ReadWriteCloser
+	owner Owner
+
+	mu       sync.Mutex
+	out      []byte // is being written while writing is true
+	writing  bool
+	refused  bool // Send took less than it was given meanwhile
+	closeOut bool // CloseWrite was called meanwhile
+	err      error
+}
+
+// streamBuffer is what a stream holds while it waits for bytes: enough for a
+// command; a longer message takes several reads.
+const streamBuffer = 512
+
+func (l *stream) Start(early []byte) { go l.receive(early) }
+
+func (l *stream) receive(early []byte) {
+	if len(early) > 0 {
+		l.owner.Receive(early)
+	}
+	in := make([]byte, streamBuffer)
+	for {
+		n, err := l.conn.Read(in)
+		if n > 0 {
+			l.owner.Receive(in[:n])
+		}
+		if err != nil {
+			l.owner.Ended(err)
+			return
+		}
+	}
+}
+
+func (l *stream) Send(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return 0, l.err
+	}
+	if l.writing {
+		l.refused = true
+		return 0, nil
+	}
+	l.out = append(l.out[:0], p...)
+	l.writing = true
+	go l.write()
+	return len(p), nil
+}
+
+func (l *stream) write() {
+	_, err := l.conn.Write(l.out)
+
+	l.mu.Lock()
+	l.writing, l.err = false, err
+	l.out = l.out[:0]
+	if cap(l.out) > streamBuffer {
+		l.out = nil
+	}
+	refused, closeOut := l.refused, l.closeOut
+	l.refused = false
+	l.mu.Unlock()
+
+	if closeOut {
+		closeWrite(l.conn)
+	}
+	if refused && err == nil {
+		l.owner.Ready()
+	}
+}
+
+func (l *stream) CloseWrite() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writing {
+		l.closeOut = true
+		return nil
+	}
+	return closeWrite(l.conn)
+}
+
+func (l *stream) Close() error { return l.conn.Close() }
+
+// closeWrite ends the sending side where that can be had: TCP, TLS and the
+// streams of HTTP/2 and 3 have it.
+func closeWrite(conn io.ReadWriteCloser) error {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
