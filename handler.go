@@ -1,0 +1,106 @@
+package pywsclock
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/coder/websocket"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/pyws-clock/pyws_clock/wire"
+)
+
+// ServeHTTP makes a connection of a request for a WebSocket, hands it to the
+// hub, and returns. Other requests go to the next handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if !isUpgrade(r) {
+		return next.ServeHTTP(w, r)
+	}
+	if err := h.checkOrigin(r); err != nil {
+		return caddyhttp.Error(http.StatusForbidden, err)
+	}
+	admission, err := h.shared.hub.Admit(clientAddr(r))
+	switch {
+	case errors.Is(err, wire.ErrClientFull):
+		return caddyhttp.Error(http.StatusTooManyRequests, err)
+	case err != nil:
+		w.Header().Set("Retry-After", "10")
+		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+	}
+	conn, early, err := handshake(w, r)
+	if err != nil {
+		admission.Cancel()
+		h.config.Logger.Debug("handshake refused: " + err.Error())
+		return nil // the client has its answer
+	}
+	h.shared.hub.Serve(admission, conn, early, nil)
+	return nil
+}
+
+// isUpgrade reports whether a request asks for a WebSocket; RFC 6455, section
+// 4.2.1.
+func isUpgrade(r *http.Request) bool {
+	return httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade") &&
+		httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
+}
+
+// clientAddr is the address of the client as Caddy determines it. It is the
+// zero address where there is none, as with Unix sockets.
+func clientAddr(r *http.Request) netip.Addr {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, _ := netip.ParseAddr(text)
+	return addr
+}
+
+// handshake answers the opening handshake and returns the connection with what
+// was read from it already. After an error the client has its answer.
+func handshake(w http.ResponseWriter, r *http.Request) (conn net.Conn, early []byte, err error) {
+	taker := &connTaker{ResponseWriter: w}
+	c, err := websocket.Accept(taker, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // checkOrigin did it
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = c.CloseNow() // closes the other end of a pipe, see Hijack
+	return taker.conn, taker.early, nil
+}
+
+// connTaker lets the library do the handshake, and keeps the connection for
+// the hub. The library's own connection reads and writes messages; ticks go
+// out as finished frames, and a connection that is idle is to cost next to
+// nothing.
+type connTaker struct {
+	http.ResponseWriter
+	conn  net.Conn
+	early []byte
+}
+
+// Hijack takes the connection and gives the library an end of a pipe in its
+// stead. It asks the innermost writer: those around it wrap the connection to
+// count bytes, which would hide the socket.
+func (t *connTaker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	inner := t.ResponseWriter
+	for {
+		outer, ok := inner.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		inner = outer.Unwrap()
+	}
+	conn, buffered, err := http.NewResponseController(inner).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	peeked, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	t.conn, t.early = conn, append([]byte(nil), peeked...)
+
+	stub, other := net.Pipe()
+	_ = other.Close()
+	return stub, bufio.NewReadWriter(bufio.NewReaderSize(stub, 16), bufio.NewWriterSize(stub, 16)), nil
+}
