@@ -1,0 +1,191 @@
+// Package e2e tests the clock from outside: through a real Caddy, over the
+// wire, with clients that know nothing of the server's code.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/pyws-clock/pyws_clock"
+)
+
+// asCaddy makes the test binary a Caddy: it is built once, and has the race
+// detector where the tests have it.
+const asCaddy = "PYWS_CLOCK_TEST_AS_CADDY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCaddy) != "" {
+		caddycmd.Main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// patience is how long a test waits for what should happen. Nothing is
+// asserted of how much faster it does.
+const patience = 20 * time.Second
+
+// server is a Caddy with one site.
+type server struct {
+	t       *testing.T
+	dir     string
+	address string // of the site
+	admin   string
+	command *exec.Cmd
+	log     *os.File
+	site    site
+}
+
+// site is what a Caddyfile has beyond the defaults.
+type site struct {
+	options string // lines within pyws_clock { }
+	around  string // lines of the site beside it
+	global  string // lines of the global options
+}
+
+// start runs a Caddy until the end of the test.
+func start(t *testing.T, s site) *server {
+	t.Helper()
+	srv := &server{t: t, dir: t.TempDir(), address: freeAddress(t), admin: freeAddress(t), site: s}
+	srv.run()
+	return srv
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (s *server) caddyfile() string {
+	_, port, _ := net.SplitHostPort(s.address)
+	return fmt.Sprintf(`{
+	admin %s
+	storage file_system %s
+	auto_https disable_redirects
+	skip_install_trust
+	%s
+}
+http://127.0.0.1:%s {
+	%s
+	pyws_clock {
+		%s
+	}
+}
+`, s.admin, filepath.Join(s.dir, "storage"), s.site.global, port, s.site.around, s.site.options)
+}
+
+func (s *server) caddy(args ...string) *exec.Cmd {
+	c := exec.Command(os.Args[0], args...)
+	c.Env = append(os.Environ(), asCaddy+"=1", "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "HOME="+s.dir)
+	c.Dir = s.dir
+	return c
+}
+
+func (s *server) writeConfig() string {
+	path := filepath.Join(s.dir, "Caddyfile")
+	if err := os.WriteFile(path, []byte(s.caddyfile()), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// run starts the process and waits until it listens.
+func (s *server) run() {
+	s.t.Helper()
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.command = s.caddy("run", "--config", s.writeConfig())
+	s.command.Stdout, s.command.Stderr = log, log
+	if err := s.command.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	log.Close()
+	exited := make(chan struct{})
+	command := s.command
+	go func() {
+		_ = command.Wait()
+		close(exited)
+	}()
+	s.t.Cleanup(func() {
+		_ = command.Process.Kill()
+		<-exited
+		if strings.Contains(s.logged(), "DATA RACE") {
+			s.t.Error("data race:\n" + s.logged())
+		}
+	})
+	until(s.t, "caddy listens", func() bool {
+		select {
+		case <-exited:
+			s.t.Fatal("caddy ended at once:\n" + s.logged())
+		default:
+		}
+		c, err := net.Dial("tcp", s.address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
+func (s *server) logged() string {
+	b, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return string(b)
+}
+
+// kill ends the process as a crash would.
+func (s *server) kill() {
+	_ = s.command.Process.Kill()
+	s.awaitExit()
+}
+
+// terminate asks the process to stop, and does not wait.
+func (s *server) terminate() { _ = s.command.Process.Signal(syscall.SIGTERM) }
+
+func (s *server) awaitExit() {
+	s.t.Helper()
+	until(s.t, "the process is gone", func() bool { return s.command.Process.Signal(syscall.Signal(0)) != nil })
+}
+
+// reload loads the site anew, as it stands in s.site.
+func (s *server) reload() error {
+	var out bytes.Buffer
+	c := s.caddy("reload", "--force", "--config", s.writeConfig(), "--address", s.admin)
+	c.Stdout, c.Stderr = &out, &out
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("%w: %s", err, out.String())
+	}
+	return nil
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("in vain waited for this: %s", what)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
