@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 
@@ -90,11 +91,14 @@ func alarmList(c *conn, _ request) (any, error) {
 	return s.Alarms.List(c.at(s)), nil
 }
 
+// ErrTooManyAlarms is the error of an alarm beyond the policy's MaxAlarms.
+var ErrTooManyAlarms = errors.New("the session has too many alarms")
+
 func alarmAdd(c *conn, r request) (any, error) {
 	var added clock.AlarmStatus
 	err := c.changeAlarms(func(l clock.Alarms, at clock.At) (changed clock.Alarms, err error) {
 		if most := c.hub.config.Load().Policy.MaxAlarms; len(l) >= most {
-			return nil, fmt.Errorf("the session has %d alarms: want at most %d, ALARM DEL makes room", len(l), most)
+			return nil, fmt.Errorf("%w: it has %d, want at most %d; ALARM DEL makes room", ErrTooManyAlarms, len(l), most)
 		}
 		changed, added, err = l.Add(at, r.text)
 		return changed, err

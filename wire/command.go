@@ -39,6 +39,9 @@ type request struct {
 	received time.Time // when it was read
 }
 
+// Name is the command's keywords, as an [Observer] is told it.
+func (c *Command) Name() string { return strings.Join(c.words, " ") }
+
 // Commands returns all commands of the protocol. Parsing, HELP, the command
 // line and the documentation come from this list.
 func Commands() []Command { return commands }
@@ -141,7 +144,8 @@ func usages(word string) []string {
 	return all
 }
 
-var errTooFast = errors.New("too many commands")
+// ErrTooFast is the error of a command beyond [Config.CommandRate].
+var ErrTooFast = errors.New("too many commands")
 
 // command deals with one command and sends its result.
 func (c *conn) command(message string) {
@@ -171,12 +175,12 @@ func (c *conn) dispatch(message string, r request) (name string, details any, er
 	c.commands++
 	command, text, err := parse(message)
 	if command != nil {
-		name = strings.Join(command.words, " ")
+		name = command.Name()
 	} else {
 		name = "unknown"
 	}
 	if !c.allow() {
-		return name, nil, fmt.Errorf("%w: at most %d a second", errTooFast, c.hub.config.Load().CommandRate)
+		return name, nil, fmt.Errorf("%w: at most %d a second", ErrTooFast, c.hub.config.Load().CommandRate)
 	}
 	if err != nil {
 		return name, nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -73,8 +74,11 @@ type conn struct {
 	ending ending      // how it ends, once that is known
 }
 
+// lastID is the ID of the newest connection in this process.
+var lastID atomic.Uint64
+
 func newConn(h *Hub, a *Admission, rwc io.ReadWriteCloser, done func()) *conn {
-	c := &conn{hub: h, admission: a, done: done, id: h.lastID.Add(1), began: h.elapsed()}
+	c := &conn{hub: h, admission: a, done: done, id: lastID.Add(1), began: h.elapsed()}
 	c.pongAt = c.began
 	c.link = link.New(rwc, c)
 	return c
@@ -254,14 +258,17 @@ func (c *conn) send(frames []byte) {
 // is not all, the connection is blocked.
 func (c *conn) sendNow(p []byte) int {
 	n, err := c.link.Send(p)
+	c.took(p, n, err)
+	return n
+}
+
+// took notes what the link took of p.
+func (c *conn) took(p []byte, n int, err error) {
 	if err != nil {
 		c.dropLocked(endLost(err))
-		return n
-	}
-	if n < len(p) {
+	} else if n < len(p) {
 		c.blocked, c.since = true, c.hub.elapsed()
 	}
-	return n
 }
 
 // Ready is called by the link when there is room again.
@@ -304,60 +311,67 @@ func (c *conn) wake() {
 	}
 }
 
-// deliver tells the connection the second that a courier brings.
+// deliver tells the connection the second that a courier brings. Where the
+// courier's batch takes it, the connection stays locked until the batch is
+// flushed.
 func (c *conn) deliver(k *courier) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	if !c.ready(k) {
+		c.mu.Unlock()
+		return
+	}
+	f := c.feed
+	if f.second != k.tick.second || f.sign != c.shown || c.retell || len(c.rings) > 0 || k.tick.elapsed >= c.pingAt {
+		k.count(c.sendOwn(k))
+	} else if k.batch.Add(c.link, f.time) {
+		k.waiting = append(k.waiting, c)
+		return
+	} else {
+		n, err := c.link.Send(f.time)
+		k.count(c.tookTick(k.tick.second, f.time, n, err))
+	}
+	c.mu.Unlock()
+}
+
+// ready reports whether the connection can be told a second now.
+func (c *conn) ready(k *courier) bool {
 	t := k.tick
 	if c.state != open || c.second == t.second {
-		return
+		return false
 	}
 	c.due = false
 	// A client may take a moment longer than two intervals: its pong comes
 	// after the ping, and pings go out with ticks.
 	if t.elapsed-c.pongAt > 2*t.cfg.PingInterval+time.Second {
 		c.dropLocked(endNoPong)
-		return
+		return false
 	}
 	if c.blocked {
-		k.skipped++
+		k.count(false)
 		c.due = true
 		if t.elapsed-c.since > stuckFor {
 			c.dropLocked(endStuck)
 		}
-		return
+		return false
 	}
 	if c.busy {
 		c.due = true
 		c.hub.hold(c)
-		return
+		return false
 	}
-	f := c.feed
-	sent := false
-	if f.second == t.second && f.sign == c.shown && !c.retell && len(c.rings) == 0 && t.elapsed < c.pingAt {
-		sent = c.sendTick(t.second, f.time)
-	} else {
-		sent = c.sendOwn(k)
-	}
-	if sent {
-		k.sent++
-	} else {
-		k.skipped++
-		c.due = true
-	}
+	return true
 }
 
-// sendTick sends the messages of a second, unless nothing goes out at all:
-// then the client misses it. It reports whether they went out.
-func (c *conn) sendTick(second int64, messages []byte) bool {
-	n := c.sendNow(messages)
+// tookTick notes how much of the messages of a second went out. Where it is
+// nothing, the client misses it, but for what it can be told in time.
+func (c *conn) tookTick(second int64, messages []byte, n int, err error) bool {
+	c.took(messages, n, err)
 	if n == 0 {
+		c.due = true
 		return false
 	}
 	c.second = second
-	if n < len(messages) {
-		c.out = append(c.out, messages[n:]...)
-	}
+	c.out = append(c.out, messages[n:]...)
 	return true
 }
 
@@ -365,7 +379,8 @@ func (c *conn) sendTick(second int64, messages []byte) bool {
 func (c *conn) sendOwn(k *courier) bool {
 	var told told
 	k.scratch, told = c.appendOwn(k.scratch[:0], k.tick)
-	if !c.sendTick(k.tick.second, k.scratch) {
+	n, err := c.link.Send(k.scratch)
+	if !c.tookTick(k.tick.second, k.scratch, n, err) {
 		return false
 	}
 	c.note(told)

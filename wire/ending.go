@@ -21,7 +21,12 @@ var (
 	endAbandoned = ending{"abandoned", 0, "the connection did not end in time"}
 )
 
-func endViolation(err *frame.Error) ending { return ending{"violation", err.Status, err.Reason} }
+func endViolation(err *frame.Error) ending {
+	if err.Status == frame.StatusTooBig {
+		return ending{"too_big", err.Status, err.Reason}
+	}
+	return ending{"violation", err.Status, err.Reason}
+}
 
 // endClient answers the client's own close frame with its status.
 func endClient(status int) ending { return ending{"client", status, ""} }
@@ -31,7 +36,7 @@ func endLost(err error) ending { return ending{"lost", 0, err.Error()} }
 // Outcomes are all outcomes of connections that an [Observer] is told of.
 func Outcomes() []string {
 	return []string{
-		"client", "lost", "violation", endHello.outcome, endStore.outcome, endDeleted.outcome, endNoPong.outcome,
+		"client", "lost", "violation", "too_big", endHello.outcome, endStore.outcome, endDeleted.outcome, endNoPong.outcome,
 		endStuck.outcome, endStopped.outcome, endRemoved.outcome, endAdmin.outcome, endAbandoned.outcome,
 	}
 }

@@ -56,7 +56,6 @@ type Hub struct {
 	start time.Time // what durations are measured from: clock steps do not touch it
 
 	config atomic.Pointer[Config]
-	lastID atomic.Uint64
 
 	mu       sync.Mutex
 	configs  []*Config // the current one last
@@ -210,7 +209,7 @@ func (h *Hub) drain(e ending) {
 	h.draining = &e
 	conns := slices.Clone(h.conns)
 	h.mu.Unlock()
-	inParallel(len(conns), func() func(from, to int) {
+	inParallel(len(conns), func(int) func(from, to int) {
 		return func(from, to int) {
 			for _, c := range conns[from:to] {
 				c.close(e)

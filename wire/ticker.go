@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pyws-clock/pyws_clock/wire/link"
 )
 
 // heldFor is how long a tick waits for the result of a command.
@@ -22,8 +24,9 @@ type ticker struct {
 	tick  tick
 	batch []*conn // the connections of this second
 
-	mu   sync.Mutex
-	held []*conn // wait for the result of a command
+	mu       sync.Mutex
+	couriers []*courier // one for each processor
+	held     []*conn    // wait for the result of a command
 }
 
 // tick is one second, as it goes out to all connections.
@@ -39,6 +42,7 @@ type tick struct {
 func (h *Hub) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer h.ticker.close()
 	last := h.now().Unix()
 	for {
 		wait := untilNextSecond(h.now())
@@ -102,24 +106,63 @@ func (h *Hub) tickAt(now time.Time) {
 // courier takes the tick to a part of the connections.
 type courier struct {
 	tick    *tick
-	scratch []byte // where messages are made that are not the same for all
+	batch   *link.Batch
+	waiting []*conn // for the batch; they are locked
+	scratch []byte  // where messages are made that are not the same for all
 	sent    int
 	skipped int // connections that do not keep up
 }
 
-// fanOut gives the tick to all connections of the batch.
-func (h *Hub) fanOut(batch []*conn) {
+// fanOut gives the tick to all connections.
+func (h *Hub) fanOut(conns []*conn) {
 	t := &h.ticker.tick
-	inParallel(len(batch), func() func(from, to int) {
-		k := courier{tick: t}
+	inParallel(len(conns), func(worker int) func(from, to int) {
+		k := h.ticker.courier(worker)
+		k.tick = t
 		return func(from, to int) {
 			k.sent, k.skipped = 0, 0
-			for _, c := range batch[from:to] {
-				c.deliver(&k)
+			for _, c := range conns[from:to] {
+				c.deliver(k)
 			}
+			k.flush()
 			t.cfg.Observer.Ticked(k.sent, k.skipped, h.now().Sub(time.Unix(t.second, 0)))
 		}
 	})
+}
+
+// courier is the one of a worker. It is kept for the next tick.
+func (t *ticker) courier(worker int) *courier {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.couriers) <= worker {
+		t.couriers = append(t.couriers, &courier{batch: link.NewBatch()})
+	}
+	return t.couriers[worker]
+}
+
+func (t *ticker) close() {
+	for _, k := range t.couriers {
+		k.batch.Close()
+	}
+}
+
+// flush sends the batch.
+func (k *courier) flush() {
+	k.batch.Flush(func(i, n int, err error) {
+		c := k.waiting[i]
+		k.count(c.tookTick(k.tick.second, c.feed.time, n, err))
+		c.mu.Unlock()
+	})
+	clear(k.waiting)
+	k.waiting = k.waiting[:0]
+}
+
+func (k *courier) count(sent bool) {
+	if sent {
+		k.sent++
+	} else {
+		k.skipped++
+	}
 }
 
 // hold remembers a connection whose tick waits for the result of a command.
@@ -149,22 +192,21 @@ func (h *Hub) releaseHeld() {
 // inParallel deals with n things on as many goroutines as there are
 // processors, each with a function of its own for the things from one to
 // another.
-func inParallel(n int, worker func() func(from, to int)) {
-	const chunk = 64
+func inParallel(n int, worker func(i int) func(from, to int)) {
+	const chunk = link.BatchSize
 	var next atomic.Int64
-	work := func() {
-		do := worker()
-		for {
-			from := int(next.Add(chunk)) - chunk
-			if from >= n {
-				return
-			}
-			do(from, min(from+chunk, n))
-		}
-	}
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk) {
-		wg.Go(work)
+	for i := range min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk) {
+		wg.Go(func() {
+			do := worker(i)
+			for {
+				from := int(next.Add(chunk)) - chunk
+				if from >= n {
+					return
+				}
+				do(from, min(from+chunk, n))
+			}
+		})
 	}
 	wg.Wait()
 }

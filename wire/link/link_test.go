@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -272,5 +273,124 @@ func BenchmarkSend(b *testing.B) {
 			}
 			o.link.Close()
 		})
+	}
+}
+
+// A batch sends what Send would have sent, in the same order, and tells the
+// same.
+func TestBatch(t *testing.T) {
+	b := NewBatch()
+	defer b.Close()
+	const links = 3 * BatchSize
+	var owners []*owner
+	var clients []net.Conn
+	for range links {
+		server, client := tcpPair(t)
+		owners, clients = append(owners, newOwner(server, nil)), append(clients, client)
+	}
+	dead := 7
+	owners[dead].link.Close()
+	owners[dead].awaitEnd(t)
+	for round := range 3 {
+		message := fmt.Appendf(nil, "message %d", round)
+		for from := 0; from < links; from += BatchSize {
+			var added []int
+			for i, o := range owners[from : from+BatchSize] {
+				if b.Add(o.link, message) {
+					added = append(added, from+i)
+				} else if n, err := o.link.Send(message); (n != len(message) || err != nil) && from+i != dead {
+					t.Fatalf("link %d: %d %v", from+i, n, err)
+				}
+			}
+			b.Flush(func(i, n int, err error) {
+				if n != len(message) || err != nil {
+					t.Errorf("link %d: %d %v", added[i], n, err)
+				}
+			})
+		}
+	}
+	for i, client := range clients {
+		got := make([]byte, 3*len("message 0"))
+		if i == dead {
+			continue
+		}
+		if _, err := io.ReadFull(client, got); err != nil || string(got) != "message 0message 1message 2" {
+			t.Fatalf("client %d: %q %v", i, got, err)
+		}
+	}
+	for i, o := range owners {
+		if i != dead {
+			o.link.Close()
+			o.awaitEnd(t)
+		}
+	}
+}
+
+// What a socket does not take is told, and Ready follows.
+func TestBatchToSlowPeer(t *testing.T) {
+	b := NewBatch()
+	defer b.Close()
+	server, client := tcpPair(t)
+	o := newOwner(server, nil)
+	message := bytes.Repeat([]byte("x"), 1<<20)
+	total, refused := 0, false
+	for !refused {
+		o.mu.Lock()
+		if !b.Add(o.link, message) {
+			o.mu.Unlock()
+			o.link.Close()
+			t.Skip("no batches here")
+		}
+		b.Flush(func(_, n int, err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			total += n
+			if refused = n < len(message); refused {
+				o.out = []byte("the rest")
+			}
+		})
+		o.mu.Unlock()
+	}
+	got := make([]byte, total+len("the rest"))
+	if _, err := io.ReadFull(client, got); err != nil || string(got[total:]) != "the rest" {
+		t.Errorf("%v", err)
+	}
+	o.link.Close()
+	o.awaitEnd(t)
+}
+
+func BenchmarkBatch(b *testing.B) {
+	batch := NewBatch()
+	defer batch.Close()
+	if batch.ring == nil {
+		b.Skip("no batches here")
+	}
+	var links []Link
+	for range BatchSize {
+		server, client := tcpPair(&testing.T{})
+		go io.Copy(io.Discard, client)
+		links = append(links, newOwner(server, nil).link)
+	}
+	message := []byte("\x81\x192026-11-22T17:05:01+01:00")
+	b.Run("batch", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, l := range links {
+				batch.Add(l, message)
+			}
+			batch.Flush(func(int, int, error) {})
+		}
+	})
+	b.Run("one by one", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, l := range links {
+				l.Send(message)
+			}
+		}
+	})
+	for _, l := range links {
+		l.Close()
 	}
 }

@@ -137,12 +137,17 @@ func (l *tcp) Send(p []byte) (int, error) {
 		return 0, os.NewSyscallError("write", err)
 	}
 	if n < len(p) {
-		l.refused.Store(true)
-		if writable(l.fd) {
-			l.writable() // room came before the poller would have told
-		}
+		l.awaitRoom()
 	}
 	return n, nil
+}
+
+// awaitRoom makes Ready follow once there is room.
+func (l *tcp) awaitRoom() {
+	l.refused.Store(true)
+	if writable(l.fd) {
+		l.writable() // it came before the poller would have told
+	}
 }
 
 // writable is called when there may be room again.
