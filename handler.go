@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"reflect"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/coder/websocket"
+	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/pyws-clock/pyws_clock/wire"
@@ -21,24 +23,33 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	if err := h.checkOrigin(r); err != nil {
+		h.noteRefusal(refusedOrigin, err)
 		return caddyhttp.Error(http.StatusForbidden, err)
 	}
 	admission, err := h.shared.hub.Admit(clientAddr(r))
 	switch {
 	case errors.Is(err, wire.ErrClientFull):
+		h.noteRefusal(refusedClientFull, err)
 		return caddyhttp.Error(http.StatusTooManyRequests, err)
 	case err != nil:
 		w.Header().Set("Retry-After", "10")
+		h.noteRefusal(refusedFull, err)
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
 	}
 	conn, early, err := handshake(w, r)
 	if err != nil {
 		admission.Cancel()
-		h.config.Logger.Debug("handshake refused: " + err.Error())
+		h.noteRefusal(refusedHandshake, err)
 		return nil // the client has its answer
 	}
 	h.shared.hub.Serve(admission, conn, early, nil)
 	return nil
+}
+
+// noteRefusal counts and logs that a handshake was refused.
+func (h *Handler) noteRefusal(reason string, err error) {
+	h.shared.metrics.refused[reason].Inc()
+	h.config.Logger.Debug("handshake refused", zap.String("reason", reason), zap.Error(err))
 }
 
 // isUpgrade reports whether a request asks for a WebSocket; RFC 6455, section
@@ -98,9 +109,23 @@ func (t *connTaker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	peeked, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	t.conn, t.early = conn, append([]byte(nil), peeked...)
+	t.conn, t.early = innermost(conn), append([]byte(nil), peeked...)
 
 	stub, other := net.Pipe()
 	_ = other.Close()
 	return stub, bufio.NewReadWriter(bufio.NewReaderSize(stub, 16), bufio.NewWriterSize(stub, 16)), nil
+}
+
+// innermost is the socket within a connection of a server that speaks HTTP/1.1
+// alone: Caddy wraps it to look for the preface of HTTP/2, which is over with
+// the handshake. Other wrappers may change what they carry, and stay.
+func innermost(conn net.Conn) net.Conn {
+	wrapper := reflect.ValueOf(conn)
+	if wrapper.Type().String() != "*caddyhttp.http2Conn" {
+		return conn
+	}
+	if inner, ok := wrapper.Elem().FieldByName("Conn").Interface().(net.Conn); ok {
+		return inner
+	}
+	return conn
 }

@@ -39,7 +39,7 @@ type request struct {
 	received time.Time // when it was read
 }
 
-// Name is the command's keywords, as an [Observer] is told it.
+// Name is the command's keywords.
 func (c *Command) Name() string { return strings.Join(c.words, " ") }
 
 // Commands returns all commands of the protocol. Parsing, HELP, the command
@@ -177,7 +177,7 @@ func (c *conn) dispatch(message string, r request) (name string, details any, er
 	if command != nil {
 		name = command.Name()
 	} else {
-		name = "unknown"
+		name = UnknownCommand
 	}
 	if !c.allow() {
 		return name, nil, fmt.Errorf("%w: at most %d a second", ErrTooFast, c.hub.config.Load().CommandRate)

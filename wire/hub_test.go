@@ -3,7 +3,6 @@ package wire
 import (
 	"bufio"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -65,10 +64,7 @@ func inWorld(t *testing.T, start, zone string, test func(t *testing.T, w *world)
 			t.Fatal(err)
 		}
 		w.clock.set(at)
-		z, err := zones.Zone(zone)
-		if err != nil {
-			t.Fatal(err)
-		}
+		z := mustZone(t, zones, zone)
 		table := session.NewTable(session.Config{Zones: zones, Now: w.clock.now})
 		pop := table.Push(w.store, zap.NewNop())
 		w.cfg = &Config{
@@ -432,26 +428,4 @@ func TestClientNetwork(t *testing.T) {
 		}
 	}
 	clientNetwork(netip.Addr{}) // a Unix socket has none
-}
-
-func BenchmarkRender(b *testing.B) {
-	zones := clock.LoadZones()
-	for _, n := range []int{1, 40, 400} {
-		b.Run(fmt.Sprint(n, "zones"), func(b *testing.B) {
-			var all feeds
-			for _, name := range zones.Names("")[:n] {
-				z, err := zones.Zone(name)
-				if err != nil {
-					b.Fatal(err)
-				}
-				all.use(z)
-			}
-			now := time.Now()
-			b.ReportAllocs()
-			for b.Loop() {
-				now = now.Add(time.Second)
-				all.render(now, 0)
-			}
-		})
-	}
 }

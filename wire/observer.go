@@ -15,10 +15,13 @@ type Observer interface {
 	// after the start of the second the last of them was told.
 	Ticked(sent, skipped int, late time.Duration)
 
-	// CommandDone tells of a command, by its keywords or "unknown", and of
-	// its error or nil.
+	// CommandDone tells of a command, by its [Command.Name] or
+	// [UnknownCommand], and of its error or nil.
 	CommandDone(name string, err error)
 }
+
+// UnknownCommand is the name of what is no command.
+const UnknownCommand = "unknown"
 
 // nobody is an Observer that is not interested.
 type nobody struct{}

@@ -5,6 +5,7 @@
 package link
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 )
@@ -47,8 +48,13 @@ type Link interface {
 
 // New makes a link of conn, which it will close.
 func New(conn io.ReadWriteCloser, owner Owner) Link {
-	if conn, ok := conn.(*net.TCPConn); ok {
+	switch conn := conn.(type) {
+	case *net.TCPConn:
 		if l := newTCP(conn, owner); l != nil {
+			return l
+		}
+	case *tls.Conn:
+		if l := newTLS(conn, owner); l != nil {
 			return l
 		}
 	}

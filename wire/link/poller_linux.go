@@ -5,6 +5,7 @@ package link
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,8 +17,14 @@ type poller struct {
 	epoll *os.File
 	raw   syscall.RawConn
 
-	mu    sync.Mutex
-	links []*tcp // by descriptor
+	mu      sync.Mutex
+	waiters []waiter // by descriptor
+}
+
+// waiter is told what happens on its socket.
+type waiter interface {
+	readable() // or at its end
+	writable()
 }
 
 // thePoller is the one of the process. It lives as long as the process, and
@@ -38,27 +45,27 @@ var thePoller = sync.OnceValues(func() (*poller, error) {
 	return p, nil
 })
 
-// add begins to tell l of what happens on its socket, at each change.
-func (p *poller) add(l *tcp) error {
+// add begins to tell w of each change on the socket fd.
+func (p *poller) add(fd int, w waiter) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if grow := l.fd + 1 - len(p.links); grow > 0 {
-		p.links = append(p.links, make([]*tcp, grow)...)
+	if grow := fd + 1 - len(p.waiters); grow > 0 {
+		p.waiters = append(p.waiters, make([]waiter, grow)...)
 	}
-	p.links[l.fd] = l
-	return p.control(unix.EPOLL_CTL_ADD, l.fd, &unix.EpollEvent{
+	p.waiters[fd] = w
+	return p.control(unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
-		Fd:     int32(l.fd),
+		Fd:     int32(fd),
 	})
 }
 
 // remove ends that, before the descriptor is closed.
-func (p *poller) remove(l *tcp) {
+func (p *poller) remove(fd int, w waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.fd < len(p.links) && p.links[l.fd] == l {
-		p.links[l.fd] = nil
-		_ = p.control(unix.EPOLL_CTL_DEL, l.fd, nil)
+	if fd < len(p.waiters) && p.waiters[fd] == w {
+		p.waiters[fd] = nil
+		_ = p.control(unix.EPOLL_CTL_DEL, fd, nil)
 	}
 }
 
@@ -89,15 +96,50 @@ func (p *poller) run() {
 
 func (p *poller) tell(e unix.EpollEvent) {
 	p.mu.Lock()
-	l := p.links[e.Fd]
+	w := p.waiters[e.Fd]
 	p.mu.Unlock()
-	if l == nil {
+	if w == nil {
 		return
 	}
 	if e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		l.readable()
+		w.readable()
 	}
 	if e.Events&unix.EPOLLOUT != 0 {
-		l.writable()
+		w.writable()
 	}
+}
+
+// turn is whose turn it is to read a socket: nobody's, until the poller tells
+// that there is something, or a goroutine's.
+type turn struct{ state atomic.Int32 }
+
+const (
+	idle  int32 = iota
+	busy        // a goroutine reads
+	again       // it does, and the poller told of more
+)
+
+// begin makes it the caller's turn.
+func (t *turn) begin() { t.state.Store(busy) }
+
+// told notes that there is something to read. It reports whether nobody reads
+// yet, and it is the caller's turn now.
+func (t *turn) told() bool {
+	for {
+		if t.state.CompareAndSwap(idle, busy) {
+			return true
+		}
+		if t.state.Load() == again || t.state.CompareAndSwap(busy, again) {
+			return false
+		}
+	}
+}
+
+// end ends the caller's turn, unless there is something to read again.
+func (t *turn) end() bool {
+	if t.state.CompareAndSwap(busy, idle) {
+		return true
+	}
+	t.state.Store(busy)
+	return false
 }

@@ -11,6 +11,9 @@ type stream struct {
 	conn  io.ReadWriteCloser
 	owner Owner
 
+	// hasRoom, if it is not nil, says that a short write will not wait.
+	hasRoom func() bool
+
 	mu       sync.Mutex
 	out      []byte // is being written while writing is true
 	writing  bool
@@ -22,6 +25,10 @@ type stream struct {
 // streamBuffer is what a stream holds while it waits for bytes: enough for a
 // command; a longer message takes several reads.
 const streamBuffer = 512
+
+// shortWrite is what fits into a socket that says that it has room, with what
+// TLS adds.
+const shortWrite = 1024
 
 func (l *stream) Start(early []byte) { go l.receive(early) }
 
@@ -51,6 +58,11 @@ func (l *stream) Send(p []byte) (int, error) {
 	if l.writing {
 		l.refused = true
 		return 0, nil
+	}
+	if len(p) <= shortWrite && l.hasRoom != nil && l.hasRoom() {
+		var n int
+		n, l.err = l.conn.Write(p)
+		return n, l.err
 	}
 	l.out = append(l.out[:0], p...)
 	l.writing = true

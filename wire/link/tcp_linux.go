@@ -24,15 +24,9 @@ type tcp struct {
 	// that is somebody else's by now.
 	users atomic.Int32
 
-	reading atomic.Int32 // one of idle, busy and again
-	refused atomic.Bool  // Send took less than it was given, and no room came since
+	reading turn
+	refused atomic.Bool // Send took less than it was given, and no room came since
 }
-
-const (
-	idle  int32 = iota // nobody reads, the poller will tell
-	busy               // a goroutine reads
-	again              // it does, and there is more than it saw
-)
 
 const closing = 1 << 30
 
@@ -57,13 +51,12 @@ func newTCP(conn *net.TCPConn, owner Owner) *tcp {
 }
 
 func (l *tcp) Start(early []byte) {
-	l.reading.Store(busy)
-	if err := l.poller.add(l); err != nil {
+	l.reading.begin()
+	if err := l.poller.add(l.fd, l); err != nil {
 		_ = l.Close()
 	}
-	if len(early) == 0 {
-		l.rest()
-		return
+	if len(early) == 0 && l.reading.end() {
+		return // the poller tells what is there already
 	}
 	go func() {
 		l.owner.Receive(early)
@@ -71,24 +64,10 @@ func (l *tcp) Start(early []byte) {
 	}()
 }
 
-// rest lets the poller tell when there is something to read, and reads what it
-// told of meanwhile.
-func (l *tcp) rest() {
-	if !l.reading.CompareAndSwap(busy, idle) {
-		go l.receive()
-	}
-}
-
 // readable is called by the poller.
 func (l *tcp) readable() {
-	for {
-		if l.reading.CompareAndSwap(idle, busy) {
-			go l.receive()
-			return
-		}
-		if l.reading.Load() == again || l.reading.CompareAndSwap(busy, again) {
-			return
-		}
+	if l.reading.told() {
+		go l.receive()
 	}
 }
 
@@ -100,10 +79,9 @@ func (l *tcp) receive() {
 		n, err := l.read(in[:])
 		switch {
 		case err == unix.EAGAIN:
-			if l.reading.CompareAndSwap(busy, idle) {
+			if l.reading.end() {
 				return
 			}
-			l.reading.Store(busy)
 		case err != nil:
 			l.owner.Ended(os.NewSyscallError("read", err))
 			return
@@ -175,7 +153,7 @@ func (l *tcp) Close() error {
 			break
 		}
 	}
-	l.poller.remove(l)
+	l.poller.remove(l.fd, l)
 	if l.users.Load() == closing && l.users.CompareAndSwap(closing, closing|1) {
 		_ = unix.Close(l.fd)
 	}
