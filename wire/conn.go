@@ -67,8 +67,8 @@ type conn struct {
 	out     []byte        // what is to go out once something does
 	room    chan struct{} // closed when out is empty again; nil while nobody waits
 
-	pingAt time.Duration // when the next ping is due
-	pongAt time.Duration // when the last pong came, or the connection began
+	pingAt     time.Duration // when the next ping is due
+	unanswered uint8         // pings since the last pong
 
 	timer  *time.Timer // for the first message, then for the end
 	ending ending      // how it ends, once that is known
@@ -79,7 +79,6 @@ var lastID atomic.Uint64
 
 func newConn(h *Hub, a *Admission, rwc io.ReadWriteCloser, done func()) *conn {
 	c := &conn{hub: h, admission: a, done: done, id: lastID.Add(1), began: h.elapsed()}
-	c.pongAt = c.began
 	c.link = link.New(rwc, c)
 	return c
 }
@@ -87,7 +86,6 @@ func newConn(h *Hub, a *Admission, rwc io.ReadWriteCloser, done func()) *conn {
 func (c *conn) start(early []byte) {
 	cfg := c.hub.config.Load()
 	c.mu.Lock()
-	c.pingAt = c.began + cfg.PingInterval
 	c.timer = time.AfterFunc(cfg.HelloTimeout, c.helloTimeout)
 	c.mu.Unlock()
 	c.link.Start(early)
@@ -149,7 +147,7 @@ func (c *conn) receive(m frame.Message) {
 	case frame.Pong:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.pongAt = c.hub.elapsed()
+		c.unanswered = 0
 	case frame.Close:
 		c.close(endClient(m.Status))
 	}
@@ -340,9 +338,7 @@ func (c *conn) ready(k *courier) bool {
 		return false
 	}
 	c.due = false
-	// A client may take a moment longer than two intervals: its pong comes
-	// after the ping, and pings go out with ticks.
-	if t.elapsed-c.pongAt > 2*t.cfg.PingInterval+time.Second {
+	if t.elapsed >= c.pingAt && c.unanswered == 2 {
 		c.dropLocked(endNoPong)
 		return false
 	}
@@ -398,6 +394,7 @@ func (c *conn) note(told told) {
 	c.second = told.tick.second
 	c.shown, c.retell = told.sign, false
 	if told.ping {
+		c.unanswered++
 		// To the tick that is nearest to the next interval.
 		c.pingAt = told.tick.elapsed + told.tick.cfg.PingInterval - time.Second/2
 	}

@@ -429,3 +429,34 @@ func TestClientNetwork(t *testing.T) {
 	}
 	clientNetwork(netip.Addr{}) // a Unix socket has none
 }
+
+// A shorter ping interval does not drop those who were pinged by the longer one.
+func TestPingIntervalShrinks(t *testing.T) {
+	inWorld(t, "2026-11-22T12:00:00Z", "UTC", func(t *testing.T, w *world) {
+		p, _ := w.open("")
+		for range 25 {
+			p.receive()
+		}
+		shorter := *w.cfg
+		shorter.PingInterval = time.Second
+		w.hub.Push(&shorter)
+		for range 20 {
+			p.receive()
+		}
+	})
+}
+
+// A client may take its time with the first message.
+func TestLateFirstMessage(t *testing.T) {
+	inWorld(t, "2026-11-22T12:00:00Z", "UTC", func(t *testing.T, w *world) {
+		shorter := *w.cfg
+		shorter.PingInterval = time.Second
+		w.hub.Push(&shorter)
+		p := w.connect()
+		time.Sleep(30 * time.Second)
+		p.send("")
+		for range 8 {
+			p.receive()
+		}
+	})
+}

@@ -26,6 +26,7 @@ func (c *conn) hello(id string) {
 	}
 	c.takeState(s.State())
 	now := c.hub.now()
+	c.pingAt = c.hub.elapsed() + cfg.PingInterval
 	c.second = now.Unix()
 	c.shown = c.feed.signAt(now)
 	p := appendText(nil, "SESSION:", s.ID())
