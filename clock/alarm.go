@@ -19,16 +19,19 @@ func (at At) now() instant { return instantOf(at.Now) }
 
 func (at At) ring() instant { return max(1, instant((at.Ring+time.Second-1)/time.Second)) }
 
+// maxBack is by how many seconds the clock may be set back and what rang not ring again.
+const maxBack = 366 * day
+
 // maxName is how many characters a name may have.
 const maxName = 64
 
 // Alarm is an alarm of a session. All about it follows from its <when>, the instant up to which its occurrences have
 // been dealt with, and the time. It is stored as JSON, in Unix time.
 //
-// It rings from an occurrence, or the end of a snooze, until it has rung for so long or is stopped. What was over at an
-// instant stays over, also if the clock is set back: nothing rings twice. If it is set back by no more than a ring takes,
-// what rings rings on; if by more, that is over. What the clock was set forward over never rang: it is missed, and a
-// recurring alarm whose occurrence is ahead once more, since the clock went back again, does ring.
+// It rings from an occurrence, or the end of a snooze, until it has rung for so long or is stopped. What rang does not
+// ring again if the clock is set back: by no more than a ring takes, what rings rings on; by more, that is over. What the
+// clock was set forward over never rang: it is missed, and where it is ahead once more, since the clock went back, a
+// recurring alarm does ring. A clock that is set back by more than 366 days was so wrong that what rang does not count.
 //
 // Occurrences are instants here: a daily alarm of 07:30 that rang in Paris rings at 07:30 in New York too if the zone is
 // set in between.
@@ -41,12 +44,17 @@ type Alarm struct {
 	last    local // the end of an RRULE that has one; else 0
 
 	done   instant // occurrences until then are over
-	rang   instant // the last that was seen to ring
-	heard  instant // the last that rang while somebody was connected
-	since  instant // it has been ringing since then; 0: it is silent
-	held   instant // what rang when the zone was set, and is none of the rule's in the new one; 0: nothing
+	rang   instant // the last that ever rang; 0: none
+	ring   instant // the last of those that ring; 0: it is silent
+	since  instant // it has been ringing since then
+	heard  instant // the last of those that ring that rang while somebody was connected; 0: none
+	held   instant // what rang when its occurrences were moved, and is none of them any more; 0: nothing
 	snooze instant // the end of the snooze, which rings like an occurrence; 0: it is not snoozed
 	missed instant // the last occurrence or end of a snooze that nobody heard; 0: none
+
+	// What follows from the above, and is not stored: the first occurrence after done in a zone, or never.
+	zone     *Zone
+	upcoming instant
 }
 
 // checkName returns an error if a name breaks the rules for names.
@@ -87,59 +95,83 @@ func (a Alarm) advance(at At, connected bool) Alarm {
 	if !a.enabled {
 		return a
 	}
-	if connected && a.since != 0 {
-		a.heard = a.rang
+	if connected {
+		a.heard = a.ring
 	}
-	w, now, ring := a.parse(), a.present(at), at.ring()
+	now, length := a.present(at), at.ring()
 	a.stepBack(now)
-	if a.since|a.held|a.snooze == 0 {
-		if next, ok := w.after(at.Zone, a.done, never); ok && next > now {
-			return a
-		}
+	if upcoming := a.first(at.Zone); a.ring|a.snooze == 0 && now < upcoming && upcoming != never {
+		return a
 	}
-	a.end(&w, at.Zone, now-ring)
-	a.begin(&w, at.Zone, now, ring, connected)
-	if _, more := w.after(at.Zone, max(a.done, now), never); !more && a.since|a.snooze == 0 {
+	w := a.parse()
+	a.end(&w, at.Zone, now-length)
+	a.begin(&w, at.Zone, now, length, connected)
+	if a.ring|a.snooze == 0 && a.next(at) == 0 {
 		a.enabled = false
 	}
 	return a
 }
 
-// present returns the time that it is for the alarm: the clock does not go back a little behind what rang.
+// first returns the first occurrence after what is done, or never.
+func (a *Alarm) first(z *Zone) instant {
+	if a.zone != z {
+		w := a.parse()
+		a.zone, a.upcoming = z, w.first(z, a.done)
+	}
+	return a.upcoming
+}
+
+// setDone sets up to when occurrences are over.
+func (a *Alarm) setDone(t instant) {
+	if t != a.done {
+		a.done, a.zone = t, nil
+	}
+}
+
+// same says whether two alarms are the same but for what follows from the rest.
+func (a Alarm) same(b Alarm) bool {
+	a.zone, a.upcoming = b.zone, b.upcoming
+	return a == b
+}
+
+// present returns the time that it is for the alarm: while it rings the clock does not go back a little behind that.
 func (a *Alarm) present(at At) instant {
 	now := at.now()
-	if now < a.rang && a.rang-now <= at.ring() {
-		return a.rang
+	if now < a.ring && a.ring-now <= at.ring() {
+		return a.ring
 	}
 	return now
 }
 
 // stepBack deals with a clock that was set back behind what has been dealt with.
 func (a *Alarm) stepBack(now instant) {
-	if now < a.rang && a.since != 0 {
-		if a.heard < a.rang {
-			a.missed = a.rang
+	if now < a.ring {
+		if a.heard < a.ring {
+			a.missed = a.ring
 		}
 		a.silence()
 	}
+	if a.rang > now+maxBack {
+		a.rang = 0
+	}
 	if now < a.done {
-		a.done = max(now, a.rang)
+		a.setDone(max(now, a.rang))
 	}
 }
 
 // silence ends what rings.
 func (a *Alarm) silence() {
-	a.done = max(a.done, a.rang)
-	if a.snooze <= a.rang {
+	a.setDone(max(a.done, a.ring))
+	if a.snooze <= a.ring {
 		a.snooze = 0
 	}
-	a.held, a.since = 0, 0
+	a.ring, a.since, a.heard, a.held = 0, 0, 0, 0
 }
 
 // end deals with the occurrences until t, whose ringing time is over.
 func (a *Alarm) end(w *when, z *Zone, t instant) {
 	over := w.latest(z, a.done, t)
-	a.done = max(a.done, over)
+	a.setDone(max(a.done, over))
 	for _, o := range []*instant{&a.held, &a.snooze} {
 		if *o != 0 && *o <= t {
 			over = max(over, *o)
@@ -151,27 +183,27 @@ func (a *Alarm) end(w *when, z *Zone, t instant) {
 	}
 }
 
-// begin deals with the occurrences until now whose ringing time is not over.
-func (a *Alarm) begin(w *when, z *Zone, now, ring instant, connected bool) {
-	first, newest := instant(never), w.latest(z, a.done, now)
-	if newest != 0 {
+// begin deals with the occurrences until now whose ringing time, of a length, is not over.
+func (a *Alarm) begin(w *when, z *Zone, now, length instant, connected bool) {
+	first, last := instant(never), w.latest(z, a.done, now)
+	if last != 0 {
 		first, _ = w.after(z, a.done, now)
 	}
 	for _, o := range []instant{a.held, a.snooze} {
 		if o != 0 && o <= now {
-			first, newest = min(first, o), max(newest, o)
+			first, last = min(first, o), max(last, o)
 		}
 	}
-	if newest == 0 {
-		a.since = 0
+	if last == 0 {
+		a.ring, a.since, a.heard = 0, 0, 0
 		return
 	}
-	if a.since == 0 || a.rang+ring < first {
+	if a.ring == 0 || a.ring+length < first {
 		a.since = first
 	}
-	a.rang = max(a.rang, newest)
+	a.ring, a.rang = last, max(a.rang, last)
 	if connected {
-		a.heard = a.rang
+		a.heard = last
 	}
 }
 
@@ -180,9 +212,12 @@ func (a *Alarm) next(at At) instant {
 	if !a.enabled {
 		return 0
 	}
-	w := a.parse()
-	next, ok := w.after(at.Zone, max(a.done, a.rang, at.now()), never)
-	if !ok {
+	next, from := a.first(at.Zone), max(a.ring, at.now())
+	if next <= from {
+		w := a.parse()
+		next = w.first(at.Zone, from)
+	}
+	if next == never {
 		return 0
 	}
 	return next
@@ -207,15 +242,15 @@ func (a *Alarm) nextChange(at At) instant {
 			change = min(change, t)
 		}
 	}
-	if a.since != 0 {
-		change = min(change, a.rang+at.ring())
+	if a.ring != 0 {
+		change = min(change, a.ring+at.ring())
 	}
 	return change
 }
 
 // stop ends ringing, snooze and missed mark, and says whether there was any.
 func (a *Alarm) stop() bool {
-	if a.since|a.snooze|a.missed == 0 {
+	if a.ring|a.snooze|a.missed == 0 {
 		return false
 	}
 	a.silence()
@@ -225,11 +260,11 @@ func (a *Alarm) stop() bool {
 
 // putOff silences an alarm that has been advanced for so long, if it rings or is snoozed, and says whether it did.
 func (a *Alarm) putOff(at At, wait time.Duration) bool {
-	if a.since|a.snooze == 0 {
+	if a.ring|a.snooze == 0 {
 		return false
 	}
 	a.silence()
-	a.snooze = max(instantFrom(at.Now.Add(wait)), a.present(at)+1)
+	a.snooze = instantFrom(at.Now.Add(wait))
 	return true
 }
 
@@ -244,14 +279,14 @@ func (a *Alarm) switchOff() {
 func (a *Alarm) switchOn(at At) error {
 	w, _ := parseWhen(a.when, a.start)
 	if !a.enabled {
-		a.done = at.now()
-		a.rang, a.heard = min(a.rang, a.done), min(a.heard, a.done)
-		a.enabled, a.spent = true, false
+		a.setDone(at.now())
+		a.rang = min(a.rang, a.done)
+		a.enabled, a.spent, a.zone = true, false, nil
 	}
 	if w.kind == atClock {
 		a.hold()
 		a.done = a.present(at)
-		a.start, a.spent = nextClock(at.Zone, a.done, w.second), false
+		a.start, a.spent, a.zone = nextClock(at.Zone, a.done, w.second), false, nil
 	}
 	if a.next(at) == 0 {
 		return fmt.Errorf("alarm %q is over: %s has passed, ALARM ADD makes a new one", a.name, a.when)
@@ -261,8 +296,8 @@ func (a *Alarm) switchOn(at At) error {
 
 // hold makes what rings independent of the alarm's occurrences, which change.
 func (a *Alarm) hold() {
-	if a.since != 0 && a.rang != a.snooze {
-		a.held = a.rang
+	if a.ring != a.snooze {
+		a.held = a.ring
 	}
 }
 
@@ -282,7 +317,7 @@ func (a Alarm) rezone(at At, to *Zone) Alarm {
 	if w.kind == atClock && !a.spent {
 		a.start = nextClock(to, now, w.second)
 	}
-	at.Zone = to
+	at.Zone, a.zone = to, nil
 	return a.advance(at, true)
 }
 

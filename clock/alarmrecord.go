@@ -16,8 +16,9 @@ type alarmRecord struct {
 	Last    local   `json:"last,omitempty"`
 	Done    instant `json:"done"`
 	Rang    instant `json:"rang,omitempty"`
-	Heard   instant `json:"heard,omitempty"`
+	Ring    instant `json:"ring,omitempty"`
 	Since   instant `json:"since,omitempty"`
+	Heard   instant `json:"heard,omitempty"`
 	Held    instant `json:"held,omitempty"`
 	Snooze  instant `json:"snooze,omitempty"`
 	Missed  instant `json:"missed,omitempty"`
@@ -27,7 +28,7 @@ type alarmRecord struct {
 func (a Alarm) MarshalJSON() ([]byte, error) {
 	return json.Marshal(alarmRecord{
 		a.name, a.when, a.enabled, a.spent, a.start, a.last,
-		a.done, a.rang, a.heard, a.since, a.held, a.snooze, a.missed,
+		a.done, a.rang, a.ring, a.since, a.heard, a.held, a.snooze, a.missed,
 	})
 }
 
@@ -41,8 +42,8 @@ func (a *Alarm) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("alarm: %w", err)
 	}
 	read := Alarm{
-		r.Name, r.When, r.Enabled, r.Spent, r.Start, r.Last,
-		r.Done, r.Rang, r.Heard, r.Since, r.Held, r.Snooze, r.Missed,
+		name: r.Name, when: r.When, enabled: r.Enabled, spent: r.Spent, start: r.Start, last: r.Last,
+		done: r.Done, rang: r.Rang, ring: r.Ring, since: r.Since, heard: r.Heard, held: r.Held, snooze: r.Snooze, missed: r.Missed,
 	}
 	if err := read.check(); err != nil {
 		return err
@@ -72,10 +73,10 @@ func (a *Alarm) check() error {
 		wrong = "another end than its rule"
 	case a.spent && w.kind != atClock && w.kind != atLocal:
 		wrong = "spent, but not to ring once in local time"
-	case !a.enabled && a.since|a.held|a.snooze != 0:
+	case !a.enabled && a.ring|a.snooze != 0:
 		wrong = "off, but ringing or snoozed"
-	case a.rang < max(a.heard, a.since, a.held) || a.held != 0 && a.since == 0:
-		wrong = "heard or ringing, but it did not ring"
+	case (a.since != 0) != (a.ring != 0) || a.ring < max(a.since, a.heard, a.held) || a.rang < a.ring:
+		wrong = "ringing, and not"
 	case !a.inRange():
 		wrong = "at a time before 1970 or after 9999"
 	default:
@@ -86,8 +87,8 @@ func (a *Alarm) check() error {
 
 func (a *Alarm) inRange() bool {
 	const end = 253_402_300_800 // 10000-01-01
-	low := min(a.done, a.rang, a.heard, a.since, a.held, a.snooze, a.missed)
-	high := max(a.done, a.rang, a.heard, a.since, a.held, a.snooze, a.missed)
+	low := min(a.done, a.rang, a.ring, a.since, a.heard, a.held, a.snooze, a.missed)
+	high := max(a.done, a.rang, a.ring, a.since, a.heard, a.held, a.snooze, a.missed)
 	return low >= 0 && high < end && min(a.start, a.last) > -2*day && max(a.start, a.last) < end
 }
 

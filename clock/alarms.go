@@ -37,7 +37,7 @@ func (l Alarms) Add(at At, args string) (Alarms, AlarmStatus, error) {
 	if l.find(a.name) >= 0 {
 		return l, AlarmStatus{}, fmt.Errorf("there is an alarm %q already: want another name", a.name)
 	}
-	return append(slices.Clip(l), a), a.status(at), nil
+	return append(slices.Clip(l), a), a.status(at, a.next(at)), nil
 }
 
 // Delete removes an alarm.
@@ -81,7 +81,7 @@ func (l Alarms) Snooze(at At, args string) (Alarms, []string, error) {
 	if named && name == "" {
 		return l, nil, errors.New("no name after the space: want ALARM SNOOZE <duration> [name]")
 	}
-	return l.quieten(at, name, func(a *Alarm) bool { return (named || a.since != 0) && a.putOff(at, wait) })
+	return l.quieten(at, name, func(a *Alarm) bool { return (named || a.ring != 0) && a.putOff(at, wait) })
 }
 
 // Rezone moves the alarms to another zone: those of local time float, those of an instant stay. What the new zone has
@@ -116,13 +116,13 @@ func (l Alarms) List(at At) []AlarmStatus {
 	entries := make([]entry, 0, len(l))
 	for _, a := range l {
 		a = a.advance(at, true)
-		rings := instant(never)
-		for _, t := range []instant{a.next(at), a.snoozedUntil(at)} {
+		next, rings := a.next(at), instant(never)
+		for _, t := range []instant{next, a.snoozedUntil(at)} {
 			if t != 0 {
 				rings = min(rings, t)
 			}
 		}
-		entries = append(entries, entry{a.status(at), rings})
+		entries = append(entries, entry{a.status(at, next), rings})
 	}
 	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(a.rings, b.rings) })
 	list := make([]AlarmStatus, 0, len(l))
@@ -136,7 +136,7 @@ func (l Alarms) List(at At) []AlarmStatus {
 func (l Alarms) Ringing(at At) []string {
 	var ringing []Alarm
 	for _, a := range l {
-		if a = a.advance(at, true); a.since != 0 {
+		if a = a.advance(at, true); a.ring != 0 {
 			ringing = append(ringing, a)
 		}
 	}
@@ -172,16 +172,13 @@ func errUnknown(name string) error {
 
 // each changes every alarm.
 func (l Alarms) each(change func(Alarm) Alarm) Alarms {
-	changed := l
+	changed, same := make(Alarms, len(l)), true
 	for i, a := range l {
-		b := change(a)
-		if b == a {
-			continue
-		}
-		if &changed[0] == &l[0] {
-			changed = slices.Clone(l)
-		}
-		changed[i] = b
+		changed[i] = change(a)
+		same = same && changed[i].same(a)
+	}
+	if same {
+		return l
 	}
 	return changed
 }
@@ -196,8 +193,8 @@ func (l Alarms) change(at At, name string, change func(*Alarm) error) (Alarms, A
 	if err := change(&a); err != nil {
 		return l, AlarmStatus{}, err
 	}
-	status := a.status(at)
-	if a == l[i] {
+	status := a.status(at, a.next(at))
+	if a.same(l[i]) {
 		return l, status, nil
 	}
 	l = slices.Clone(l)
@@ -259,14 +256,14 @@ func newAlarm(at At, args string) (Alarm, error) {
 	return a, nil
 }
 
-// status returns an alarm that has been advanced as ALARM LIST shows it.
-func (a *Alarm) status(at At) AlarmStatus {
+// status returns an alarm that has been advanced, and its next occurrence, as ALARM LIST shows it.
+func (a *Alarm) status(at At, next instant) AlarmStatus {
 	return AlarmStatus{
 		Name:         a.name,
 		When:         a.when,
-		Next:         at.format(a.next(at)),
+		Next:         at.format(next),
 		Enabled:      a.enabled,
-		Ringing:      a.since != 0,
+		Ringing:      a.ring != 0,
 		SnoozedUntil: at.format(a.snoozedUntil(at)),
 		Missed:       at.format(a.missed),
 	}

@@ -155,6 +155,28 @@ func (c clockSet) at(i int) int {
 	return pick(c.hours, i/perHour)*3600 + pick(c.minutes, i%perHour/perMinute)*60 + pick(c.seconds, i%perMinute)
 }
 
+// has says whether a second of the day is in the set.
+func (c clockSet) has(second int) bool {
+	return has(c.hours, second/3600) && has(c.minutes, second/60%60) && has(c.seconds, second%60)
+}
+
+// yearSet is a set of days of a year, from 1.
+type yearSet [6]uint64
+
+func (y *yearSet) add(day int) { y[day/64] |= 1 << (day % 64) }
+
+// from returns whether 64 days from a day on are in the set, from bit 0.
+func (y *yearSet) from(day int) uint64 {
+	if day < 0 {
+		return y[0] << -day
+	}
+	days := y[day/64] >> (day % 64)
+	if next := day/64 + 1; next < len(y) {
+		days |= y[next] << (64 - day%64)
+	}
+	return days
+}
+
 // Sets of small numbers are bits of an integer.
 
 func has(set uint64, n int) bool { return set>>n&1 != 0 }

@@ -34,11 +34,11 @@ func (f frequency) unit() int64 {
 // weekday.
 const horizon = 146097 * day
 
-// maxWork is how many months and intervals one search looks at, at most, and firstWork how many it may take to find the
-// first occurrences of a rule that is to be used.
+// maxWork is how many months, days and intervals one search looks at, at most: some milliseconds. An alarm's rule has to
+// occur twice within firstWork, which is less, so that a hundred of them take milliseconds too.
 const (
-	maxWork   = 1 << 18
-	firstWork = 1 << 14
+	maxWork   = 1 << 19
+	firstWork = 1 << 13
 )
 
 // recurrence is a recurrence rule as RFC 5545, section 3.3.10, defines it, in local time without a zone: what it
@@ -58,11 +58,12 @@ type recurrence struct {
 	interval  int64
 	weekStart time.Weekday
 	start     local // DTSTART: intervals are counted from it, and occurrences come after it
+	month     month // that it is in
 	last      local // no occurrence is later
 
 	// Sets of days; those that are empty allow any. The sets that are named back count from the end.
 	months, monthDays, monthDaysBack, weeks, weeksBack, weekdays uint64
-	yearDays, yearDaysBack                                       [6]uint64
+	yearDays, yearDaysBack                                       yearSet
 	hasYearDays                                                  bool
 	ordinals                                                     []ordinal
 
@@ -70,7 +71,7 @@ type recurrence struct {
 	times     clockSet // in an interval or, of days and longer, in a day
 	positions []int    // BYSETPOS
 
-	work int // steps taken: months and intervals looked at
+	work, most int // what the last search took, and may take
 }
 
 // ordinal is a weekday with a number, such as 1MO or -1FR.
@@ -85,6 +86,7 @@ func onDays(weekdays uint64, second int) recurrence {
 		frequency: daily,
 		interval:  1,
 		last:      lastLocal,
+		most:      maxWork,
 		weekdays:  weekdays,
 		times:     clockSet{1 << (second / 3600), 1 << (second / 60 % 60), 1 << (second % 60)},
 	}
@@ -106,9 +108,10 @@ func (r *recurrence) after(t, limit local) (local, bool) {
 
 func (r *recurrence) afterByDay(t, limit local) (local, bool) {
 	until := limit.date()
-	for m := monthOf(t.date()); m.first <= until && r.work < maxWork; m = m.next() {
+	for m := monthOf(t.date()); m.first <= until && r.work < r.most; m = m.next() {
 		days := r.days(m) &^ (1<<(max(t.date()-m.first, 0)+1) - 1)
 		for ; days != 0; days &= days - 1 {
+			r.work++
 			date := m.first + int64(bits.TrailingZeros64(days)) - 1
 			if !r.hasDay(date) {
 				continue
@@ -139,13 +142,11 @@ func (r *recurrence) days(m month) uint64 {
 	if r.weekdays != 0 || len(r.ordinals) > 0 {
 		days &= r.byWeekday(m)
 	}
-	if !r.hasYearDays && r.weeks|r.weeksBack == 0 {
-		return days
+	if r.hasYearDays {
+		days &= r.byYearDay(m)
 	}
-	for left := days; left != 0; left &= left - 1 {
-		if d := bits.TrailingZeros64(left); !r.inYear(m, d) {
-			days &^= 1 << d
-		}
+	if r.weeks|r.weeksBack != 0 {
+		days &= r.byWeek(m)
 	}
 	return days
 }
@@ -155,11 +156,10 @@ func (r *recurrence) hasMonth(m month) bool {
 	if r.interval == 1 || r.frequency > monthly {
 		return true
 	}
-	start := monthOf(r.start.date())
 	if r.frequency == yearly {
-		return int64(m.year()-start.year())%r.interval == 0
+		return int64(m.year()-r.month.year())%r.interval == 0
 	}
-	return (m.index-start.index)%r.interval == 0
+	return (m.index-r.month.index)%r.interval == 0
 }
 
 // hasDay says whether a day is in a weekly or daily interval.
@@ -207,20 +207,26 @@ func (r *recurrence) byWeekday(m month) (days uint64) {
 	return days
 }
 
-// inYear says whether BYYEARDAY and BYWEEKNO allow a day of a month.
-func (r *recurrence) inYear(m month, d int) bool {
-	year, yearDay := m.year(), m.yearDay+d-1
-	if r.hasYearDays {
-		back := yearLength(year) + 1 - yearDay
-		if !has(r.yearDays[yearDay/64], yearDay%64) && !has(r.yearDaysBack[back/64], back%64) {
-			return false
+// byYearDay returns the days of a month that BYYEARDAY allows.
+func (r *recurrence) byYearDay(m month) uint64 {
+	back := yearLength(m.year()) + 1 - m.yearDay // of the first day, counted from the end of the year
+	return r.yearDays.from(m.yearDay)<<1 | bits.Reverse64(r.yearDaysBack.from(back-63))<<1
+}
+
+// byWeek returns the days of a month that BYWEEKNO allows.
+func (r *recurrence) byWeek(m month) (days uint64) {
+	allowed := false
+	for d := range m.length {
+		weekday := (m.weekday + time.Weekday(d)) % 7
+		if d == 0 || weekday == r.weekStart {
+			week, weeks := weekOf(m.year(), m.yearDay+d, weekday, r.weekStart)
+			allowed = has(r.weeks, week) || has(r.weeksBack, weeks+1-week)
+		}
+		if allowed {
+			days |= 1 << (d + 1)
 		}
 	}
-	if r.weeks|r.weeksBack == 0 {
-		return true
-	}
-	week, weeks := weekOf(year, yearDay, (m.weekday+time.Weekday(d-1))%7, r.weekStart)
-	return has(r.weeks, week) || has(r.weeksBack, weeks+1-week)
+	return days
 }
 
 // afterInDay returns the first second of a day after seen, where that allows any, or false.
@@ -245,7 +251,7 @@ func (r *recurrence) beginFrom(date int64, begin int) int {
 	unit := r.frequency.unit()
 	step := r.interval * unit
 	origin := floorDiv(int64(r.start), unit)*unit - int64(on(date, 0))
-	for r.work < maxWork {
+	for r.work < r.most {
 		r.work++
 		aligned := origin - floorDiv(origin-int64(begin), step)*step
 		if aligned >= day {
@@ -275,12 +281,13 @@ func (r *recurrence) afterInSet(seen int) (int, bool) {
 // afterInSets is after for a rule with BYSETPOS that has several days in an interval.
 func (r *recurrence) afterInSets(t, limit local) (local, bool) {
 	perDay := r.times.size()
-	for i := r.intervalOf(t); ; i++ {
+	var buffer [366]int64
+	for i := r.intervalOf(t); r.work < r.most; i++ {
 		first, end := r.intervalDays(i)
 		if on(first, 0) > limit {
-			return 0, false
+			break
 		}
-		dates := r.dates(first, end)
+		dates := r.dates(buffer[:0], first, end)
 		n, seen := slices.BinarySearch(dates, t.date())
 		n *= perDay
 		if seen {
@@ -291,15 +298,16 @@ func (r *recurrence) afterInSets(t, limit local) (local, bool) {
 			return found, found <= limit
 		}
 	}
+	return 0, false
 }
 
 // intervalOf returns the number of the interval that t is in or, between two, of the one before.
 func (r *recurrence) intervalOf(t local) int64 {
 	switch r.frequency {
 	case yearly:
-		return int64(monthOf(t.date()).year()-monthOf(r.start.date()).year()) / r.interval
+		return int64(monthOf(t.date()).year()-r.month.year()) / r.interval
 	case monthly:
-		return (monthOf(t.date()).index - monthOf(r.start.date()).index) / r.interval
+		return (monthOf(t.date()).index - r.month.index) / r.interval
 	}
 	return (t.date() - r.weekOfStart()) / (7 * r.interval)
 }
@@ -307,23 +315,24 @@ func (r *recurrence) intervalOf(t local) int64 {
 // intervalDays returns the first day of an interval and the first after it.
 func (r *recurrence) intervalDays(i int64) (first, end int64) {
 	i *= r.interval
-	start := monthOf(r.start.date())
 	switch r.frequency {
 	case yearly:
-		return firstOfMonth(start.year()+int(i), 1), firstOfMonth(start.year()+int(i)+1, 1)
+		year := r.month.year() + int(i)
+		return firstOfMonth(year, 1), firstOfMonth(year+1, 1)
 	case monthly:
-		month := int(start.month() + time.Month(i))
-		return firstOfMonth(start.year(), month), firstOfMonth(start.year(), month+1)
+		m := int(r.month.month() + time.Month(i))
+		return firstOfMonth(r.month.year(), m), firstOfMonth(r.month.year(), m+1)
 	}
 	first = r.weekOfStart() + 7*i
 	return first, first + 7
 }
 
-// dates returns the days that the rule allows from the day first until before end.
-func (r *recurrence) dates(first, end int64) (dates []int64) {
+// dates appends the days that the rule allows from the day first until before end.
+func (r *recurrence) dates(dates []int64, first, end int64) []int64 {
 	for m := monthOf(first); m.first < end; m = m.next() {
 		for days := r.days(m); days != 0; days &= days - 1 {
 			date := m.first + int64(bits.TrailingZeros64(days)) - 1
+			r.work++
 			if first <= date && date < end {
 				dates = append(dates, date)
 			}

@@ -64,7 +64,7 @@ func TestRulesAgainstDateutil(t *testing.T) {
 	if zones.Source() == "embedded" {
 		t.Skip("the system has no time zones")
 	}
-	const rules = 1500
+	const rules = 1200
 	var questions bytes.Buffer
 	var got []string
 	random := rand.New(rand.NewPCG(5545, 3310))
@@ -87,7 +87,7 @@ func TestRulesAgainstDateutil(t *testing.T) {
 	if len(want) != rules {
 		t.Fatalf("%d answers for %d rules", len(want), rules)
 	}
-	empty := 0
+	empty, different := 0, 0
 	for i := range want {
 		if want[i] == "never" {
 			want[i] = ""
@@ -96,6 +96,9 @@ func TestRulesAgainstDateutil(t *testing.T) {
 			empty++
 		}
 		if got[i] != want[i] {
+			if different++; different > 10 {
+				t.Fatal("and more")
+			}
 			t.Errorf("%s\n got %s\nwant %s", asked[i], got[i], want[i])
 		}
 	}
@@ -179,14 +182,17 @@ func randomRule(random *rand.Rand, start time.Time) string {
 	if f != weekly && !byWeek {
 		add("BYMONTHDAY", 20, 4, signed(31))
 	}
-	if f == yearly || f > daily {
+	if (f == yearly || f > daily) && !strings.Contains(rule, "BYMONTH=") {
 		add("BYYEARDAY", 10, 8, signed(366))
 	}
 	add("BYHOUR", 25, 4, number(0, 23))
 	add("BYMINUTE", 25, 4, number(0, 59))
 	add("BYSECOND", 25, 4, number(0, 59))
-	if f != weekly && strings.Contains(rule, ";BY") {
+	if f != weekly && f <= daily && strings.Contains(rule, ";BY") {
 		add("BYSETPOS", 20, 3, signed(8))
+	}
+	if f > daily && strings.Contains(rule, ";BY") {
+		add("BYSETPOS", 10, 1, signed(1))
 	}
 	switch random.IntN(10) {
 	case 0:

@@ -16,10 +16,6 @@ const (
 	maxCount        = 10_000
 )
 
-// maxTurn is after how many days at most, or intervals that are longer, an interval of a sub-daily frequency has to
-// begin at the same time of day again if the rule allows only some times of day. It bounds the search for one.
-const maxTurn = 1500
-
 // ruleEnd is where a rule says that it ends: after a number of occurrences, at a time, or not.
 type ruleEnd struct {
 	count int
@@ -44,7 +40,7 @@ func parseRule(text string, start local) (recurrence, ruleEnd, error) {
 		}
 		parts[key] = value
 	}
-	p := ruleParser{parts: parts, r: recurrence{interval: 1, start: start, last: lastLocal}}
+	p := ruleParser{parts: parts, r: recurrence{interval: 1, start: start, month: monthOf(start.date()), last: lastLocal, most: maxWork}}
 	p.parse()
 	if p.err != nil {
 		return recurrence{}, ruleEnd{}, p.err
@@ -158,6 +154,7 @@ func (p *ruleParser) number(key, digits string, low, high int) int {
 	n, err := strconv.ParseUint(digits, 10, 31)
 	if err != nil || int(n) < low || int(n) > high {
 		p.fail("bad %s %.64q: want %d to %d", key, digits, low, high)
+		return low
 	}
 	return int(n)
 }
@@ -206,9 +203,9 @@ func (p *ruleParser) yearDays() {
 	for _, n := range p.list("BYYEARDAY", 1, 366, p.signed) {
 		p.r.hasYearDays = true
 		if n < 0 {
-			p.r.yearDaysBack[-n/64] |= 1 << (-n % 64)
+			p.r.yearDaysBack.add(-n)
 		} else {
-			p.r.yearDays[n/64] |= 1 << (n % 64)
+			p.r.yearDays.add(n)
 		}
 	}
 }
@@ -303,20 +300,32 @@ func (p *ruleParser) clock(hours, minutes, seconds uint64) {
 	r.limits.hours, r.times.hours = unit(hourly, hours, 24, start.Hour())
 	r.limits.minutes, r.times.minutes = unit(minutely, minutes, 60, start.Minute())
 	r.limits.seconds, r.times.seconds = unit(secondly, seconds, 60, start.Second())
-	p.turn()
 }
 
-// turn refuses an interval of a sub-daily frequency that may have to be followed too long to meet the limits.
-func (p *ruleParser) turn() {
-	r := &p.r
-	if r.frequency < hourly || r.limits.size() == day {
-		return
+// maxGap is how many intervals of a sub-daily frequency, or days if they are longer, may go by without one that begins
+// at a time of day that the rule allows.
+const maxGap = 1500
+
+// longestGap returns the most intervals from one that begins at an allowed time of day to the next such, whatever the
+// day, or 0 if none ever does. After a number of intervals they begin at the same times again.
+func (r *recurrence) longestGap() (longest int64) {
+	unit := r.frequency.unit()
+	step := r.interval * unit
+	turn := day / gcd(step, day)
+	first, last := int64(-1), int64(0)
+	for i := range turn {
+		if !r.limits.has(int((int64(r.start.second())/unit*unit + i*(step%day)) % day)) {
+			continue
+		}
+		if first < 0 {
+			first, last = i, i
+		}
+		longest, last = max(longest, i-last), i
 	}
-	step := r.interval * r.frequency.unit()
-	if turn := min(step, day) / gcd(step, day); turn > maxTurn {
-		p.err = errors.New("INTERVAL fits a day so badly that its times of day come back only after years: " +
-			"want another, or no BYHOUR, BYMINUTE and BYSECOND that limit it")
+	if first < 0 {
+		return 0
 	}
+	return max(longest, first+turn-last)
 }
 
 func gcd(a, b int64) int64 {
@@ -326,31 +335,68 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
+// errNever and errRare say why a rule cannot be used.
+var (
+	errNever = errors.New("the rule never occurs before its end, nor in 400 years: want one that does")
+	errRare  = errors.New("the rule never occurs, or so rarely that it takes too long to find when: want a longer FREQ, or fewer BY parts")
+)
+
 // setEnd applies the end of a rule that starts now in a zone. It refuses rules that never occur, or so rarely that the
-// search for an occurrence, in 400 years, would not be worth its work.
+// search for an occurrence would not be worth its work.
 func (r *recurrence) setEnd(z *Zone, end ruleEnd) error {
+	if err := r.checkLimits(); err != nil {
+		return err
+	}
 	switch {
 	case end.utc:
 		r.last = min(r.last, instantOf(end.until).in(z))
 	case !end.until.IsZero():
 		r.last = min(r.last, localOf(end.until))
 	}
-	l := r.start
-	for i, work := 0, 0; i < max(end.count, 2); i++ {
+	return r.find(end.count)
+}
+
+// find looks for the first two occurrences and, where the rule has a count, for the last.
+func (r *recurrence) find(count int) error {
+	left, l := firstWork, r.start
+	for i := range max(count, 2) {
+		if i == 2 {
+			left = maxWork
+		}
+		r.most = left
 		next, ok := r.after(l, lastLocal)
-		if work += r.work; i < 2 && work > firstWork || work > maxWork {
-			return errors.New("the rule occurs so rarely, or never, that it takes too long to find out: want fewer limits, or a longer FREQ")
-		}
-		if !ok && i == 0 {
-			return errors.New("the rule never occurs, at least not in 400 years and before its end: want one that does")
-		}
-		if !ok {
-			break
+		switch left -= r.work; {
+		case left <= 0:
+			return errRare
+		case !ok && i == 0:
+			return errNever
+		case !ok:
+			return nil
 		}
 		l = next
-		if i+1 == end.count {
+		if i+1 == count {
 			r.last = l
 		}
+	}
+	return nil
+}
+
+// checkLimits refuses intervals of a sub-daily frequency that never begin at a time of day that the rule allows, or that
+// drift through the day so slowly that years may go by before one does, and a BYSETPOS that is beyond all sets.
+func (r *recurrence) checkLimits() error {
+	days := map[frequency]int{yearly: 366, monthly: 31, weekly: 7}[r.frequency]
+	if _, ok := r.position(0, max(days, 1)*r.times.size()); !ok && len(r.positions) > 0 {
+		return errNever
+	}
+	if r.frequency < hourly || r.limits.size() == day {
+		return nil
+	}
+	gap := r.longestGap()
+	switch step := r.interval * r.frequency.unit(); {
+	case gap == 0:
+		return errNever
+	case gap > maxGap && gap*step > maxGap*day:
+		return errRare
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // errWhen says what a <when> can be.
-var errWhen = errors.New("want 07:30, daily 07:30, mon-fri 07:30, 2026-12-24T18:00, 2026-12-24T18:00:00Z, +10m or RRULE:FREQ=…")
+var errWhen = errors.New("want 07:30, daily 07:30, mon-fri 07:30, 2026-12-24T18:00, 2026-12-24T18:00:00Z, +10m or RRULE:FREQ=DAILY")
 
 // lastYear is the last year that an alarm can be in, so that its date has four digits in every zone.
 const lastYear = 9998
@@ -163,6 +163,14 @@ func (w *when) after(z *Zone, t, limit instant) (instant, bool) {
 		at = w.local.in(z)
 	}
 	return at, at > t && at <= limit
+}
+
+// first returns the first instant after t at which it rings in the zone, or never.
+func (w *when) first(z *Zone, t instant) instant {
+	if at, ok := w.after(z, t, never); ok {
+		return at
+	}
+	return never
 }
 
 // latest returns the last instant after t, until limit, at which it rings in the zone, or 0. However many there are,
