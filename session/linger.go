@@ -13,6 +13,9 @@ type lingering struct {
 	look chan struct{} // says that there is one, or that there are too many
 }
 
+// restBusy is the least time between two looks at more sessions than may linger.
+const restBusy = 100 * time.Millisecond
+
 type lingerer struct {
 	session *Session
 	left    time.Time
@@ -74,6 +77,9 @@ func (t *Table) keepForgetting() {
 		}
 		if wait := t.forgetIdle(); wait > 0 {
 			timer.Reset(wait)
+		}
+		if t.lingering.len() > t.config.MaxLinger { // busy ones, as the store fails: do not look again at each that comes
+			sleep(t.stopped, restBusy)
 		}
 	}
 }

@@ -45,17 +45,20 @@ func refusal(err error) error {
 	return unavailable("failed", err)
 }
 
-// call runs an operation of the store as soon as there is room for it, and returns when the operation does: maybe long
-// after ctx has ended. The error is the store's, or errNoRoom.
-func call[T any](ctx context.Context, t *Table, name string, op func(context.Context, Store) (T, error)) (T, error) {
+// enter waits until there is room for an operation of the store. The error is errNoRoom.
+func (t *Table) enter(ctx context.Context, name string) error {
 	select {
 	case t.slots <- struct{}{}:
-		defer func() { <-t.slots }()
+		return nil
 	case <-ctx.Done():
-		var none T
 		t.health.note(t, name, errNoRoom)
-		return none, errNoRoom
+		return errNoRoom
 	}
+}
+
+// run runs an operation that there is room for, and returns when it does: maybe long after ctx has ended.
+func run[T any](ctx context.Context, t *Table, name string, op func(context.Context, Store) (T, error)) (T, error) {
+	defer func() { <-t.slots }()
 	began := time.Now()
 	result, err := op(ctx, t.backends.current().store)
 	if o := t.config.Observer; o != nil {
@@ -63,6 +66,15 @@ func call[T any](ctx context.Context, t *Table, name string, op func(context.Con
 	}
 	t.health.note(t, name, err)
 	return result, err
+}
+
+// call enters and runs an operation. The error is the store's, or errNoRoom.
+func call[T any](ctx context.Context, t *Table, name string, op func(context.Context, Store) (T, error)) (T, error) {
+	if err := t.enter(ctx, name); err != nil {
+		var none T
+		return none, err
+	}
+	return run(ctx, t, name, op)
 }
 
 // loaded is what [Store.Load] returns.
@@ -91,10 +103,14 @@ func attempt[T any](ctx context.Context, t *Table, name string, op func(context.
 		result T
 		err    error
 	}
+	var none T
+	if err := t.enter(ctx, name); err != nil {
+		return none, err
+	}
 	done := make(chan outcome, 1)
 	var settled atomic.Bool
 	go func() {
-		result, err := call(ctx, t, name, op)
+		result, err := run(ctx, t, name, op)
 		if settled.CompareAndSwap(false, true) {
 			done <- outcome{result, err}
 			return
@@ -107,7 +123,6 @@ func attempt[T any](ctx context.Context, t *Table, name string, op func(context.
 	case <-ctx.Done():
 	}
 	if settled.CompareAndSwap(false, true) {
-		var none T
 		t.health.note(t, name, errLate)
 		return none, errLate
 	}
@@ -125,9 +140,16 @@ type health struct {
 
 const logInterval = time.Minute
 
+// Failing says whether the last operation of the store failed, as far as that is known.
+func (t *Table) Failing() bool { return t.health.failing.Load() }
+
 func (h *health) note(t *Table, name string, err error) {
+	if t.stopped.Err() != nil {
+		return
+	}
 	log := t.backends.current().log
-	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+	damaged := errors.Is(err, ErrDamaged) && name != "secret" // one session's trouble, not the store's
+	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || damaged {
 		if !h.failing.Load() {
 			return
 		}

@@ -22,6 +22,7 @@ type queue struct {
 	mu       sync.Mutex
 	sessions []*Session
 	workers  int
+	asking   int           // operations of the store under way for sessions, also those that were given up
 	pause    time.Duration // the last one; 0: none since the store last worked
 	resume   *time.Timer   // not nil during a pause
 	draining bool
@@ -126,8 +127,22 @@ func (q *queue) drain(ctx context.Context) error {
 	}
 }
 
+// begin and end tell of an operation of the store for a session, which may bring work for the background.
+func (q *queue) begin() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asking++
+}
+
+func (q *queue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asking--
+	q.signal()
+}
+
 func (q *queue) signal() {
-	if q.drained != nil && q.workers == 0 && len(q.sessions) == 0 {
+	if q.drained != nil && q.workers == 0 && q.asking == 0 && len(q.sessions) == 0 {
 		close(q.drained)
 		q.drained = nil
 	}

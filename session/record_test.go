@@ -102,20 +102,23 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
-// TestDamagedWithChecksum has records whose checksum is right.
+const goodBody = `"version":1,"zone":"UTC","expires":"2026-11-22T17:05:01Z"`
+
+// damagedBodies are what follows the checksum in records that are no good though it is right.
+var damagedBodies = []string{
+	"", "}", goodBody, goodBody + ",}", goodBody + "}}", goodBody + "} {}", goodBody + "}\n0", goodBody + `,"more":1}`, goodBody + `,"alarms":{}}`, goodBody + `,"alarms":[{}]}`,
+	goodBody + `,"alarms":[{"name":"a","when":"funday 07:30","done":0}]}`, goodBody + `,"alarms":[null]}`, goodBody + `,"alarms":"07:30"}`,
+	strings.Replace(goodBody, ":1", ":2", 1) + "}", strings.Replace(goodBody, ":1", ":0", 1) + "}", strings.Replace(goodBody, ":1", `:"1"`, 1) + "}",
+	strings.Replace(goodBody, `"version":1,`, "", 1) + "}", strings.Replace(goodBody, `"zone":"UTC",`, "", 1) + "}", strings.Replace(goodBody, `"UTC"`, `""`, 1) + "}",
+	strings.Replace(goodBody, `"UTC"`, `5`, 1) + "}", `"version":1,"zone":"UTC"}`, strings.Replace(goodBody, "2026-11-22T", "2026-11-22 ", 1) + "}",
+	strings.Replace(goodBody, "UTC", strings.Repeat("U", MaxRecord), 1) + "}",
+}
+
 func TestDamagedWithChecksum(t *testing.T) {
-	const body = `"version":1,"zone":"UTC","expires":"2026-11-22T17:05:01Z"`
-	if _, err := decodeRecord(withChecksum(body + "}\n")); err != nil {
+	if _, err := decodeRecord(withChecksum(goodBody + "}\n")); err != nil {
 		t.Fatalf("record that the others are made from: %v", err)
 	}
-	for _, body := range []string{
-		"", "}", body, body + ",}", body + "}}", body + "} {}", body + "}\n0", body + `,"more":1}`, body + `,"alarms":{}}`, body + `,"alarms":[{}]}`,
-		body + `,"alarms":[{"name":"a","when":"funday 07:30","done":0}]}`, body + `,"alarms":[null]}`, body + `,"alarms":"07:30"}`,
-		strings.Replace(body, ":1", ":2", 1) + "}", strings.Replace(body, ":1", ":0", 1) + "}", strings.Replace(body, ":1", `:"1"`, 1) + "}",
-		strings.Replace(body, `"version":1,`, "", 1) + "}", strings.Replace(body, `"zone":"UTC",`, "", 1) + "}", strings.Replace(body, `"UTC"`, `""`, 1) + "}",
-		strings.Replace(body, `"UTC"`, `5`, 1) + "}", `"version":1,"zone":"UTC"}`, strings.Replace(body, "2026-11-22T", "2026-11-22 ", 1) + "}",
-		strings.Replace(body, "UTC", strings.Repeat("U", MaxRecord), 1) + "}",
-	} {
+	for _, body := range damagedBodies {
 		if r, err := decodeRecord(withChecksum(body)); !errors.Is(err, ErrDamaged) {
 			t.Errorf("record %.200q read as %+v, %v; want ErrDamaged", body, r, err)
 		}
@@ -134,7 +137,10 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Add(good)
 	f.Add(good[recordBody:])
-	f.Add([]byte(`"version":1,"zone":"UTC","expires":"2026-11-22T17:05:01Z"}`))
+	f.Add([]byte(goodBody + "}"))
+	for _, body := range damagedBodies {
+		f.Add([]byte(body))
+	}
 	f.Add([]byte("\x00"))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		for _, p := range [][]byte{p, withChecksum(string(p))} {

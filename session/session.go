@@ -63,6 +63,7 @@ func (s *Session) join(l Listener, policy func() Policy) bool {
 		s.table.lingering.remove(s)
 		s.advance(now, false)
 	}
+	s.renewZone(now) // it may have been loaded before an update of the zone data
 	s.listeners = append(s.listeners, l)
 	s.keepFresh(now)
 	s.schedule(now)
@@ -115,13 +116,12 @@ func (s *Session) advance(now time.Time, connected bool) {
 // install makes after the session's state, and tells the listeners.
 func (s *Session) install(after *State, now time.Time) {
 	before := s.state.Load()
-	at := s.at(now, after.Zone)
-	after.Ringing = after.Alarms.Ringing(at)
+	after.Ringing = after.Alarms.Ringing(s.at(now, after.Zone))
 	if after.same(before) && after.lost == before.lost {
 		return
 	}
 	s.state.Store(after)
-	s.table.count(before, after, at)
+	s.table.count(before, after)
 	for _, l := range s.listeners {
 		l.SessionChanged(before, after)
 	}
@@ -171,13 +171,20 @@ func (s *Session) refresh(now time.Time) {
 	if s.ended {
 		return
 	}
-	after := *s.state.Load()
-	s.table.updateZone(&after)
-	s.install(&after, now)
+	s.renewZone(now)
 	if len(s.listeners) > 0 {
 		s.advance(now, true)
 		s.keepFresh(now)
 		s.schedule(now)
+	}
+}
+
+// renewZone makes the session's zone what the zone data in use has.
+func (s *Session) renewZone(now time.Time) {
+	after := *s.state.Load()
+	s.table.updateZone(&after)
+	if after.Zone != s.state.Load().Zone {
+		s.install(&after, now)
 	}
 }
 

@@ -47,19 +47,27 @@ func (s *State) sameRecord(o *State) bool {
 	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 
-// missed is the number of alarms that rang with nobody there.
-func (s *State) missed(at clock.At) (n int) {
-	for _, a := range s.Alarms.List(at) {
-		if a.Missed != nil {
+// sameAlarms says whether two lists are one: the methods of [clock.Alarms] return their receiver where nothing changed.
+func sameAlarms(a, b clock.Alarms) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// missed returns how many of the alarms are marked as missed, by what is stored of them: [clock.Alarms.List] would also
+// show what is missed since then.
+func missed(l clock.Alarms) (n int) {
+	var stored []struct {
+		Missed int64 `json:"missed"`
+	}
+	p, err := json.Marshal(l)
+	if err != nil || json.Unmarshal(p, &stored) != nil {
+		return 0
+	}
+	for _, a := range stored {
+		if a.Missed != 0 {
 			n++
 		}
 	}
 	return n
-}
-
-// sameAlarms says whether two lists are one: the methods of [clock.Alarms] return their receiver where nothing changed.
-func sameAlarms(a, b clock.Alarms) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // Policy is what an administrator decides about sessions.

@@ -21,7 +21,7 @@ var (
 	ErrConflict = errors.New("the stored session was changed meanwhile")
 
 	// ErrDamaged: what is stored is not a record, or not a secret, that this program wrote. It is left as it is.
-	ErrDamaged = errors.New("the stored session is damaged")
+	ErrDamaged = errors.New("damaged")
 
 	// ErrNoWatch: only this process writes to the storage, or the storage cannot tell of changes.
 	ErrNoWatch = errors.New("the session store has no watch")

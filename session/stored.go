@@ -10,15 +10,19 @@ import (
 // ask runs an operation of the store in the session's turn. One that is given up keeps others from having a turn until
 // it returns, when the background looks after the session.
 func ask[T any](ctx context.Context, s *Session, name string, op func(context.Context, Store) (T, error)) (T, error) {
+	q := &s.table.queue
 	s.setAway(true)
+	q.begin()
 	result, err := attempt(ctx, s.table, name, op, func() {
+		defer q.end()
 		s.setAway(false)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.table.queue.add(s)
+		q.add(s)
 	})
 	if !errors.Is(err, errLate) {
 		s.setAway(false)
+		q.end()
 	}
 	return result, err
 }
@@ -105,7 +109,7 @@ func (s *Session) vanished(err error) error {
 // damaged says in the log which record is damaged, and to a visitor that one is.
 func (s *Session) damaged(err error) error {
 	s.table.logDamaged(s.key, err)
-	return fmt.Errorf("%w: nothing was changed", ErrDamaged)
+	return fmt.Errorf("the stored session is %w: nothing was changed", ErrDamaged)
 }
 
 // adopt makes a record that was not written by this session its state.

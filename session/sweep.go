@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	shards     = 256
-	maxForward = time.Hour // that the clock may be set forward without having to prove itself
+	shards      = 256
+	minSweep    = 10 * time.Millisecond // between two shards
+	listTimeout = time.Minute           // for the keys of a shard
+	maxForward  = time.Hour             // that the clock may be set forward without having to prove itself
 )
 
 // keepSweeping removes expired records, a shard at a time, until the table is closed. A clock that was set far forward
@@ -21,7 +23,7 @@ func (t *Table) keepSweeping() {
 	doubted := 0
 	for {
 		wall, elapsed := t.now(), time.Now()
-		if !sleep(t.stopped, jitter(t.config.SweepPass()/shards)) {
+		if !sleep(t.stopped, jitter(max(t.config.SweepPass()/shards, minSweep))) {
 			return
 		}
 		if t.now().Sub(wall)-time.Since(elapsed) > maxForward {
@@ -40,7 +42,9 @@ func (t *Table) keepSweeping() {
 
 // sweep removes the expired records of a shard.
 func (t *Table) sweep(shard byte) {
-	keys, err := call(t.stopped, t, "keys", func(ctx context.Context, store Store) (keys []Key, err error) {
+	ctx, cancel := context.WithTimeout(t.stopped, listTimeout)
+	defer cancel()
+	keys, err := call(ctx, t, "keys", func(ctx context.Context, store Store) (keys []Key, err error) {
 		for key, err := range store.Keys(ctx, shard) {
 			if err != nil {
 				return keys, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -137,8 +138,8 @@ func (t *Table) Open(ctx context.Context, id string, l Listener, policy func() P
 	}
 	i := newID(secret)
 	s := t.newSession(i, i.key(), policy)
-	s.join(l, policy)
 	t.add(s)
+	s.join(l, policy)
 	return s, nil
 }
 
@@ -209,6 +210,9 @@ func (t *Table) loadSecret(ctx context.Context) (*Secret, error) {
 		return secret, nil
 	}
 	loaded := t.loads.DoChan("secret", func() (any, error) {
+		if secret := t.secret.Load(); secret != nil {
+			return secret, nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.config.StoreTimeout)
 		defer cancel()
 		secret, err := call(ctx, t, "secret", func(ctx context.Context, store Store) (Secret, error) {
@@ -316,37 +320,49 @@ func (t *Table) SetZones(zones *clock.Zones) {
 	t.Refresh()
 }
 
-// Refresh looks at all live sessions anew, as after a change of what their policies say.
+// Refresh looks at all live sessions anew, as after a change of what their policies say. It takes a second or so for
+// ten thousand sessions that have alarms.
 func (t *Table) Refresh() {
-	now := t.now()
 	for _, s := range t.sessions() {
-		s.refresh(now)
+		s.refresh(t.now())
 	}
 }
 
-// Advance deals with all that happened in live sessions up to now: alarms that begin to ring or end. It does not wait
-// for the store; what follows is stored in the background. It is to be called each second; its cost is that of the
-// sessions in which something happens. When it returns, all of them are up to date, also if several call it at once. A
-// clock that was set back has all sessions looked at anew.
+// Advance deals with all that happened in live sessions up to now: alarms that begin to ring or cease to. It does not
+// wait for the store; what follows is stored in the background. It is to be called each second; its cost is that of the
+// sessions in which something happens. When it returns they are up to date, also if several call it at once. Where the
+// clock was set back, all sessions are looked at anew in the background.
 func (t *Table) Advance(now time.Time) {
 	now = now.Round(0) // without the monotonic clock, which does not see steps
 	t.advancing.Lock()
 	defer t.advancing.Unlock()
-	back := now.Before(t.advanced.Add(-stepBack))
+	if now.Before(t.advanced.Add(-maxBack)) {
+		go t.Refresh()
+	}
 	t.advanced = now
-	if back {
-		for _, s := range t.sessions() {
-			s.refresh(now)
-		}
-		return
-	}
-	for _, s := range t.due.take(now) {
-		s.tick(now)
-	}
+	tickAll(t.due.take(now), now)
 }
 
-// stepBack is how far the clock may go back, as callers of Advance read it a moment apart.
-const stepBack = time.Second
+// maxBack is how far the clock may go back without having been set, as callers of Advance read it a moment apart.
+const maxBack = time.Second
+
+// tickAll does the sessions' tick on all processors.
+func tickAll(sessions []*Session, now time.Time) {
+	const share = 16 // sessions that are worth a goroutine
+	if len(sessions) == 0 {
+		return
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), (len(sessions)+share-1)/share) {
+		wg.Go(func() {
+			for i := next.Add(1); i <= int64(len(sessions)); i = next.Add(1) {
+				sessions[i-1].tick(now)
+			}
+		})
+	}
+	wg.Wait()
+}
 
 // now is the wall clock.
 func (t *Table) now() time.Time { return t.config.Now().Round(0) }
@@ -369,7 +385,7 @@ func (t *Table) updateZone(s *State) {
 }
 
 // count tells the observer which alarms a change of state made ring, or be missed.
-func (t *Table) count(before, after *State, at clock.At) {
+func (t *Table) count(before, after *State) {
 	o := t.config.Observer
 	if o == nil {
 		return
@@ -386,8 +402,8 @@ func (t *Table) count(before, after *State, at clock.At) {
 	if sameAlarms(before.Alarms, after.Alarms) {
 		return
 	}
-	if missed := after.missed(at) - before.missed(at); missed > 0 {
-		o.AlarmsMissed(missed)
+	if n := missed(after.Alarms) - missed(before.Alarms); n > 0 {
+		o.AlarmsMissed(n)
 	}
 }
 

@@ -250,7 +250,7 @@ func TestDamagedAtOpen(t *testing.T) {
 		key := a.remember()
 		damaged := append(w.memory.Get(key), ' ')
 		w.memory.Put(key, damaged)
-		n := w.newNodeWith(session.Config{SweepPass: func() time.Duration { return time.Hour }})
+		n := w.newNodeWith(session.Config{SweepPass: func() time.Duration { return ttl }})
 		b := n.open(a.ID())
 		if b.ID() == a.ID() {
 			w.Error("a damaged record was served")
@@ -415,7 +415,7 @@ func TestRefreshIsRare(t *testing.T) {
 
 func TestSweep(t *testing.T) {
 	inWorld(t, func(w *world) {
-		n := w.newNodeWith(session.Config{SweepPass: func() time.Duration { return time.Hour }})
+		n := w.newNodeWith(session.Config{SweepPass: func() time.Duration { return 24 * time.Hour }})
 		stays := n.open("")
 		stays.remember()
 		for range 20 {
@@ -428,7 +428,7 @@ func TestSweep(t *testing.T) {
 			w.Errorf("%d records left before they expire: want 21", left)
 		}
 		n.tick() // renews the one that is connected
-		time.Sleep(ttl/16 + 4*time.Hour)
+		time.Sleep(ttl/16 + 48*time.Hour)
 		if left := len(w.memory.Keys()); left != 1 {
 			w.Errorf("%d records left: want one, of the session that is live", left)
 		}
@@ -440,22 +440,46 @@ func TestSweep(t *testing.T) {
 func TestSweepDoubtsTheClock(t *testing.T) {
 	inWorld(t, func(w *world) {
 		n := w.newNodeWith(session.Config{SweepPass: func() time.Duration { return 24 * time.Hour }})
-		c := n.open("")
-		c.remember()
-		c.leave()
+		const sessions = 30 // all over the shards
+		for range sessions {
+			c := n.open("")
+			c.remember()
+			c.leave()
+		}
 		time.Sleep(time.Hour)
 		n.step.Store(int64(3 * 366 * 24 * time.Hour))
 		time.Sleep(12 * time.Hour)
 		n.step.Store(0)
-		if len(w.memory.Keys()) != 1 {
-			w.Error("a clock that was wrong had a session deleted")
+		if left := len(w.memory.Keys()); left != sessions {
+			w.Errorf("%d of %d sessions left: a clock that was wrong had the others deleted", left, sessions)
 		}
+	})
+}
+
+// TestSweepSparesLiveSessions has the store fail for longer than a connected session's record lasts.
+func TestSweepSparesLiveSessions(t *testing.T) {
+	inWorld(t, func(w *world) {
+		n := w.newNodeWith(session.Config{SweepPass: func() time.Duration { return time.Hour }})
+		n.policy.TTL = 2 * time.Hour
+		c := n.open("")
+		c.remember()
+		n.store.Set(fails("save"))
+		for range 10 {
+			time.Sleep(time.Hour)
+			n.tick()
+		}
+		if len(w.memory.Keys()) != 1 {
+			w.Error("the record of a session was deleted that somebody listens to")
+		}
+		n.store.Set(nil)
+		time.Sleep(time.Minute)
+		c.shows("Asia/Tokyo")
 	})
 }
 
 func TestSweepOfFailingStore(t *testing.T) {
 	inWorld(t, func(w *world) {
-		n := w.newNodeWith(session.Config{SweepPass: func() time.Duration { return 2 * time.Hour }})
+		n := w.newNodeWith(session.Config{SweepPass: func() time.Duration { return 48 * time.Hour }})
 		c := n.open("")
 		c.remember()
 		c.leave()
@@ -463,13 +487,13 @@ func TestSweepOfFailingStore(t *testing.T) {
 		time.Sleep(2 * ttl)
 		for _, operation := range []string{"keys", "load", "delete"} {
 			n.store.Set(fails(operation))
-			time.Sleep(3 * time.Hour)
+			time.Sleep(72 * time.Hour)
 			if len(w.memory.Keys()) != 1 {
 				w.Fatalf("%s fails, and the record is gone", operation)
 			}
 		}
 		n.store.Set(nil)
-		time.Sleep(3 * time.Hour)
+		time.Sleep(72 * time.Hour)
 		if len(w.memory.Keys()) != 0 {
 			w.Error("the record is left though the store works again")
 		}

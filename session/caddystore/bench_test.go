@@ -1,11 +1,15 @@
 package caddystore
 
 import (
+	"context"
 	"crypto/rand"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 
+	"github.com/pyws-clock/pyws_clock/clock"
 	"github.com/pyws-clock/pyws_clock/session"
 )
 
@@ -34,5 +38,54 @@ func BenchmarkSave(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	})
+}
+
+type quiet struct{ _ byte }
+
+func (*quiet) SessionChanged(_, _ *session.State) {}
+func (*quiet) SessionDeleted()                    {}
+
+// BenchmarkUpdate changes sessions until the change is durable: one session, and many at once.
+func BenchmarkUpdate(b *testing.B) {
+	table := session.NewTable(session.Config{})
+	table.Push(New(&certmagic.FileStorage{Path: b.TempDir()}), zap.NewNop())
+	b.Cleanup(func() { _ = table.Close(context.Background()) })
+	zone, err := table.Zones().Zone("Europe/Paris")
+	if err != nil {
+		b.Fatal(err)
+	}
+	change := func(b *testing.B) func() {
+		s, err := table.Open(b.Context(), "", new(quiet), func() session.Policy {
+			return session.Policy{Zone: zone, TTL: time.Hour, Ring: time.Minute}
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		return func() {
+			n++
+			err := s.Update(context.Background(), func(s *session.State) (err error) {
+				s.Alarms, _, err = clock.Alarms(nil).Add(clock.At{Now: time.Now(), Zone: s.Zone, Ring: time.Minute}, "daily 07:30 Tea"+string(rune('a'+n%26)))
+				return err
+			})
+			if err != nil {
+				b.Error(err)
+			}
+		}
+	}
+	b.Run("one", func(b *testing.B) {
+		do := change(b)
+		for b.Loop() {
+			do()
+		}
+	})
+	b.Run("many", func(b *testing.B) {
+		b.SetParallelism(16)
+		b.RunParallel(func(pb *testing.PB) {
+			for do := change(b); pb.Next(); {
+				do()
+			}
+		})
 	})
 }

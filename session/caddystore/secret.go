@@ -41,20 +41,26 @@ func (s *Store) loadSecret(ctx context.Context) (session.Secret, error) {
 // createSecret stores the secret that this process has if it has one, and a new one if not. Others may be about to
 // create one at the same time.
 func (s *Store) createSecret(ctx context.Context) (secret session.Secret, err error) {
+	if err := s.shared.lock(ctx, secretPath); err != nil { // the storage's lock makes those wait for seconds who meet
+		return secret, err
+	}
+	defer s.shared.unlock(secretPath)
+	if secret, err = s.loadSecret(ctx); !errors.Is(err, session.ErrNotFound) {
+		return secret, err
+	}
 	if err := s.storage.Lock(ctx, secretPath); err != nil {
 		return secret, err
 	}
 	defer func() {
 		err = errors.Join(err, s.storage.Unlock(context.WithoutCancel(ctx), secretPath))
 	}()
-	secret, err = s.loadSecret(ctx)
-	if !errors.Is(err, session.ErrNotFound) {
+	if secret, err = s.loadSecret(ctx); !errors.Is(err, session.ErrNotFound) {
 		return secret, err
 	}
 	if secret = s.shared.knownSecret(); secret == (session.Secret{}) {
 		secret = session.NewSecret()
 	}
-	return secret, s.store(ctx, secretPath, []byte(secret.Encode()))
+	return secret, s.store(ctx, secretPath, []byte(secret.Encode()), true)
 }
 
 // keepSecret puts the secret back if it has vanished: without it, nobody could open the session that is about to be

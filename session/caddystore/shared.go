@@ -10,25 +10,25 @@ import (
 // shared is what all stores over one storage in this process share.
 type shared struct {
 	mu     sync.Mutex
-	held   map[session.Key]chan struct{} // the records that are being changed; closed when one no longer is
-	secret session.Secret                // zero until it is known
+	held   map[string]chan struct{} // the paths of which something is being changed; closed when it no longer is
+	secret session.Secret           // zero until it is known
 }
 
 // storages has a *shared for each identity. There is one as long as Caddy does not move to another storage.
 var storages sync.Map
 
 func sharedBy(identity string) *shared {
-	s, _ := storages.LoadOrStore(identity, &shared{held: make(map[session.Key]chan struct{})})
+	s, _ := storages.LoadOrStore(identity, &shared{held: make(map[string]chan struct{})})
 	return s.(*shared)
 }
 
-// lock waits until nobody else changes the record under a key: between the comparison and the swap, nothing may.
-func (s *shared) lock(ctx context.Context, key session.Key) error {
+// lock waits until nobody else changes what is at a path: between the comparison and the swap, nothing may.
+func (s *shared) lock(ctx context.Context, path string) error {
 	for {
 		s.mu.Lock()
-		released, held := s.held[key]
+		released, held := s.held[path]
 		if !held {
-			s.held[key] = make(chan struct{})
+			s.held[path] = make(chan struct{})
 			s.mu.Unlock()
 			return nil
 		}
@@ -41,11 +41,11 @@ func (s *shared) lock(ctx context.Context, key session.Key) error {
 	}
 }
 
-func (s *shared) unlock(key session.Key) {
+func (s *shared) unlock(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	close(s.held[key])
-	delete(s.held, key)
+	close(s.held[path])
+	delete(s.held, path)
 }
 
 // knownSecret returns the secret that is known, or zero.

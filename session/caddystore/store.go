@@ -61,10 +61,10 @@ func (s *Store) Load(ctx context.Context, key session.Key) ([]byte, session.Revi
 
 // Save implements [session.Store].
 func (s *Store) Save(ctx context.Context, key session.Key, record []byte, old session.Revision) (session.Revision, error) {
-	if err := s.shared.lock(ctx, key); err != nil {
+	if err := s.shared.lock(ctx, recordPath(key)); err != nil {
 		return 0, err
 	}
-	defer s.shared.unlock(key)
+	defer s.shared.unlock(recordPath(key))
 	current, err := s.revision(ctx, key)
 	if err != nil {
 		return 0, err
@@ -77,7 +77,7 @@ func (s *Store) Save(ctx context.Context, key session.Key, record []byte, old se
 			return 0, err
 		}
 	}
-	if err := s.store(ctx, recordPath(key), record); err != nil {
+	if err := s.store(ctx, recordPath(key), record, current == 0); err != nil {
 		return 0, err
 	}
 	return revisionOf(record), nil
@@ -85,10 +85,10 @@ func (s *Store) Save(ctx context.Context, key session.Key, record []byte, old se
 
 // Delete implements [session.Store].
 func (s *Store) Delete(ctx context.Context, key session.Key, old session.Revision) error {
-	if err := s.shared.lock(ctx, key); err != nil {
+	if err := s.shared.lock(ctx, recordPath(key)); err != nil {
 		return err
 	}
-	defer s.shared.unlock(key)
+	defer s.shared.unlock(recordPath(key))
 	current, err := s.revision(ctx, key)
 	switch {
 	case err != nil:
@@ -103,7 +103,7 @@ func (s *Store) Delete(ctx context.Context, key session.Key, old session.Revisio
 	if err := s.storage.Delete(ctx, recordPath(key)); err != nil {
 		return err
 	}
-	return s.sync(recordPath(key))
+	return s.sync(recordPath(key), false)
 }
 
 // Keys implements [session.Store]. What else is in the storage is passed over, such as files that are being written.
@@ -159,14 +159,14 @@ func (s *Store) load(ctx context.Context, path string) ([]byte, error) {
 	return nil, err
 }
 
-func (s *Store) store(ctx context.Context, path string, value []byte) error {
+func (s *Store) store(ctx context.Context, path string, value []byte, created bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := s.storage.Store(ctx, path, value); err != nil {
 		return err
 	}
-	return s.sync(path)
+	return s.sync(path, created)
 }
 
 // listTries is how often a listing is tried that fails since a file that was being written is gone.

@@ -10,9 +10,9 @@ import (
 )
 
 // sync makes it durable that a file was put at a path, or removed: a file storage syncs files, but not the directories
-// that name them, and after a power failure the name could be the old one. Of Windows, which cannot sync directories,
-// and of other storages this is not known.
-func (s *Store) sync(file string) error {
+// that name them, and after a power failure the name could be the old one. Where the file was created, so may have been
+// the directories above. Windows cannot sync directories; what other storages do is up to them.
+func (s *Store) sync(file string, created bool) error {
 	files, ok := s.storage.(*certmagic.FileStorage)
 	if !ok || runtime.GOOS == "windows" {
 		return nil
@@ -21,7 +21,7 @@ func (s *Store) sync(file string) error {
 		if err := syncDir(files.Filename(dir)); err != nil {
 			return err
 		}
-		if dir == "." {
+		if !created || dir == "." {
 			return nil
 		}
 	}
