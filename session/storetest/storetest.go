@@ -66,8 +66,9 @@ func RunNodes(t *testing.T, open func(t *testing.T) (a, b session.Store)) {
 }
 
 func testIdentity(t *testing.T, s session.Store) {
-	if s.Identity() == "" || s.Identity() != s.Identity() {
-		t.Errorf("identity %q, then %q: want the same, not empty", s.Identity(), s.Identity())
+	first, again := s.Identity(), s.Identity()
+	if first == "" || again != first {
+		t.Errorf("identity %q, then %q: want the same, not empty", first, again)
 	}
 }
 
