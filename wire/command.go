@@ -90,25 +90,25 @@ func parse(message string) (*Command, string, error) {
 	known := false
 	for i := range commands {
 		c := &commands[i]
-		known = known || strings.EqualFold(word, c.words[0])
+		known = known || sameKeyword(word, c.words[0])
 		text, ok := cutKeywords(message, c.words)
 		if !ok {
 			continue
 		}
 		switch {
-		case text == "" && c.takes == takesText:
+		case text == "" && c.takes == takesText, text == " " && c.takes == mayTakeText:
 			return nil, "", fmt.Errorf("missing argument: want %s", c.Usage)
 		case text != "" && c.takes == takesNothing:
-			return nil, "", fmt.Errorf("unexpected argument %q: want %s", text[1:], c.Usage)
+			return nil, "", fmt.Errorf("unexpected argument %.64q: want %s", text[1:], c.Usage)
 		case text != "":
 			text = text[1:]
 		}
 		return c, text, nil
 	}
 	if known {
-		return nil, "", fmt.Errorf("unknown command %q: want %s", message, strings.Join(usages(word), " or "))
+		return nil, "", fmt.Errorf("unknown command %.64q: want %s", message, strings.Join(usages(word), " or "))
 	}
-	return nil, "", fmt.Errorf("unknown command %q: HELP lists the commands", message)
+	return nil, "", fmt.Errorf("unknown command %.64q: HELP lists the commands", message)
 }
 
 // cutKeywords removes the keywords, in any case, from the beginning of a
@@ -125,7 +125,7 @@ func cutKeywords(message string, words []string) (rest string, ok bool) {
 		if end < 0 {
 			end = len(message)
 		}
-		if !strings.EqualFold(message[:end], word) {
+		if !sameKeyword(message[:end], word) {
 			return "", false
 		}
 		message = message[end:]
@@ -133,11 +133,17 @@ func cutKeywords(message string, words []string) (rest string, ok bool) {
 	return message, true
 }
 
+// sameKeyword reports whether a word is a keyword in any case. Letters beyond
+// ASCII that Unicode folds to it, as the long s, are longer.
+func sameKeyword(word, keyword string) bool {
+	return len(word) == len(keyword) && strings.EqualFold(word, keyword)
+}
+
 // usages are those of the commands that begin with a word.
 func usages(word string) []string {
 	var all []string
 	for _, c := range commands {
-		if strings.EqualFold(word, c.words[0]) {
+		if sameKeyword(word, c.words[0]) {
 			all = append(all, c.Usage)
 		}
 	}
@@ -190,11 +196,15 @@ func (c *conn) dispatch(message string, r request) (name string, details any, er
 	return name, details, err
 }
 
-// allow reports whether one more command is within the rate.
+// allow reports whether one more command or request is within the rate.
 func (c *conn) allow() bool {
 	n := c.hub.config.Load().CommandRate
-	if c.limiter == nil || c.limiter.Burst() != 2*n {
-		c.limiter = rate.NewLimiter(rate.Limit(n), 2*n)
+	if c.limiter == nil || c.limiter.Limit() != rate.Limit(n) {
+		burst := 2 * n
+		if c.role == TimeSource {
+			burst = max(burst, timeBurst)
+		}
+		c.limiter = rate.NewLimiter(rate.Limit(n), burst)
 	}
 	return c.limiter.Allow()
 }

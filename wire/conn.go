@@ -26,7 +26,7 @@ const (
 type connState uint8
 
 const (
-	opening connState = iota // the first message is still to come
+	opening connState = iota // the first message is still to come; a time source awaits none
 	open
 	closing // a close frame is sent, or on its way
 	closed
@@ -39,6 +39,7 @@ type conn struct {
 	hub       *Hub
 	link      link.Link
 	admission *Admission
+	role      Role
 	done      func()
 	index     int // in hub.conns, guarded by hub.mu
 	id        uint64
@@ -77,8 +78,8 @@ type conn struct {
 // lastID is the ID of the newest connection in this process.
 var lastID atomic.Uint64
 
-func newConn(h *Hub, a *Admission, rwc io.ReadWriteCloser, done func()) *conn {
-	c := &conn{hub: h, admission: a, done: done, id: lastID.Add(1), began: h.elapsed()}
+func newConn(h *Hub, a *Admission, role Role, rwc io.ReadWriteCloser, done func()) *conn {
+	c := &conn{hub: h, admission: a, role: role, done: done, id: lastID.Add(1), began: h.elapsed()}
 	c.link = link.New(rwc, c)
 	return c
 }
@@ -86,7 +87,14 @@ func newConn(h *Hub, a *Admission, rwc io.ReadWriteCloser, done func()) *conn {
 func (c *conn) start(early []byte) {
 	cfg := c.hub.config.Load()
 	c.mu.Lock()
-	c.timer = time.AfterFunc(cfg.HelloTimeout, c.helloTimeout)
+	switch {
+	case c.state != opening: // the hub is drained
+	case c.role == TimeSource:
+		c.state = open
+		c.pingAt = c.began + cfg.PingInterval/2
+	default:
+		c.timer = time.AfterFunc(cfg.HelloTimeout, c.helloTimeout)
+	}
 	c.mu.Unlock()
 	c.link.Start(early)
 }
@@ -94,7 +102,7 @@ func (c *conn) start(early []byte) {
 func (c *conn) helloTimeout() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == opening && c.session == nil {
+	if c.state == opening {
 		c.closeLocked(endHello)
 	}
 }
@@ -135,9 +143,12 @@ func (c *conn) reading() bool {
 func (c *conn) receive(m frame.Message) {
 	switch m.Op {
 	case frame.Text:
-		if c.session == nil {
+		switch {
+		case c.role == TimeSource:
+			c.tellTime(m.Payload)
+		case c.session == nil:
 			c.hello(string(m.Payload))
-		} else {
+		default:
 			c.command(string(m.Payload))
 		}
 	case frame.Ping:
@@ -314,6 +325,11 @@ func (c *conn) wake() {
 // flushed.
 func (c *conn) deliver(k *courier) {
 	c.mu.Lock()
+	if c.role == TimeSource {
+		c.keepAlive(k.tick)
+		c.mu.Unlock()
+		return
+	}
 	if !c.ready(k) {
 		c.mu.Unlock()
 		return
@@ -334,20 +350,16 @@ func (c *conn) deliver(k *courier) {
 // ready reports whether the connection can be told a second now.
 func (c *conn) ready(k *courier) bool {
 	t := k.tick
-	if c.state != open || c.second == t.second {
+	if c.state != open || !due(t.second, c.second) {
 		return false
 	}
 	c.due = false
-	if t.elapsed >= c.pingAt && c.unanswered == 2 {
-		c.dropLocked(endNoPong)
+	if !c.alive(t, 2) {
 		return false
 	}
 	if c.blocked {
 		k.count(false)
 		c.due = true
-		if t.elapsed-c.since > stuckFor {
-			c.dropLocked(endStuck)
-		}
 		return false
 	}
 	if c.busy {
@@ -356,6 +368,20 @@ func (c *conn) ready(k *courier) bool {
 		return false
 	}
 	return true
+}
+
+// alive reports whether the client still reads, and answers one of so many
+// pings. It drops the connection where the client does not.
+func (c *conn) alive(t *tick, pings uint8) bool {
+	switch {
+	case t.elapsed >= c.pingAt && c.unanswered >= pings:
+		c.dropLocked(endNoPong)
+	case c.blocked && t.elapsed-c.since > stuckFor:
+		c.dropLocked(endStuck)
+	default:
+		return true
+	}
+	return false
 }
 
 // tookTick notes how much of the messages of a second went out. Where it is
@@ -432,7 +458,7 @@ func (c *conn) appendDue(dst []byte) []byte {
 	}
 	c.due = false
 	now := c.hub.now()
-	if c.state != open || c.second == now.Unix() {
+	if c.state != open || !due(now.Unix(), c.second) {
 		return dst
 	}
 	dst, told := c.appendOwn(dst, &tick{now, now.Unix(), c.hub.elapsed(), c.hub.config.Load()})
@@ -464,6 +490,19 @@ func (c *conn) takeState(s *session.State) {
 		c.feed = c.hub.feeds.use(s.Zone)
 	}
 	c.rings = appendRings(nil, s.Ringing, c.hub.config.Load().SingleAlarms)
+}
+
+// adopt makes the connection follow a new configuration.
+func (c *conn) adopt(before, after *Config) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.state != open || c.session == nil:
+	case before.Sessions != after.Sessions:
+		c.closeLocked(endMoved)
+	case before.SingleAlarms != after.SingleAlarms:
+		c.takeState(c.session.State())
+	}
 }
 
 // SessionDeleted is called by the session at its end.

@@ -11,12 +11,15 @@ type ending struct {
 
 var (
 	endHello     = ending{"hello_timeout", frame.StatusPolicyViolation, "no first message in time: send a session ID or an empty message"}
+	endNoRequest = ending{"violation", frame.StatusPolicyViolation, `no request for the time: want {"c": <number>}`}
+	endTooFast   = ending{"violation", frame.StatusPolicyViolation, "too many requests for the time: send fewer at once"}
 	endStore     = ending{"store", frame.StatusTryAgainLater, "the session store is out of reach, come back later"}
 	endDeleted   = ending{"deleted", frame.StatusNormal, "the session was deleted"}
 	endNoPong    = ending{"no_pong", 0, "no pong for two ping intervals"}
 	endStuck     = ending{"slow", 0, "the client does not read"}
 	endStopped   = ending{"stopped", frame.StatusServiceRestart, "the server stops"}
 	endRemoved   = ending{"removed", frame.StatusGoingAway, "the clock has gone from here"}
+	endMoved     = ending{"moved", frame.StatusServiceRestart, "sessions are in another store now"}
 	endAdmin     = ending{"admin", frame.StatusNormal, "closed by the administrator"}
 	endAbandoned = ending{"abandoned", 0, "the connection did not end in time"}
 )
@@ -37,6 +40,6 @@ func endLost(err error) ending { return ending{"lost", 0, err.Error()} }
 func Outcomes() []string {
 	return []string{
 		"client", "lost", "violation", "too_big", endHello.outcome, endStore.outcome, endDeleted.outcome, endNoPong.outcome,
-		endStuck.outcome, endStopped.outcome, endRemoved.outcome, endAdmin.outcome, endAbandoned.outcome,
+		endStuck.outcome, endStopped.outcome, endRemoved.outcome, endMoved.outcome, endAdmin.outcome, endAbandoned.outcome,
 	}
 }

@@ -51,7 +51,6 @@ type feed struct {
 	// Rendered by the ticker while no worker reads.
 	second int64
 	time   []byte
-	tzn    []byte
 	sign   sign
 
 	mu     sync.Mutex
@@ -63,10 +62,7 @@ type feed struct {
 func (f *feed) render(now time.Time, p Precision) {
 	f.second = now.Unix()
 	f.time = f.appendTime(f.time[:0], now, p)
-	if s := f.signAt(now); s != f.sign || f.tzn == nil {
-		f.sign = s
-		f.tzn = appendTZN(f.tzn[:0], s)
-	}
+	f.sign = f.signAt(now)
 }
 
 // appendTime appends the time message of an instant.

@@ -91,25 +91,43 @@ func NewHub(now func() time.Time, cfg *Config) *Hub {
 	return h
 }
 
-// Push makes cfg the configuration in force, for all connections.
+// Push makes cfg the configuration in force, for all connections. Those whose
+// sessions are in another table are closed: they come back to the new one.
 func (h *Hub) Push(cfg *Config) {
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.configs = append(h.configs, cfg)
-	h.config.Store(cfg)
+	h.mu.Unlock()
+	h.apply()
 }
 
 // Remove takes cfg back; the newest of those that are left is in force then.
 // The last one stays in force, as connections may still need it to end.
 func (h *Hub) Remove(cfg *Config) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.configs = slices.DeleteFunc(h.configs, func(c *Config) bool { return c == cfg })
-	if n := len(h.configs); n > 0 {
-		h.config.Store(h.configs[n-1])
+	h.mu.Unlock()
+	h.apply()
+}
+
+// apply puts the newest configuration in force.
+func (h *Hub) apply() {
+	h.mu.Lock()
+	if len(h.configs) == 0 {
+		h.mu.Unlock()
+		return
+	}
+	cfg := h.configs[len(h.configs)-1]
+	before := h.config.Swap(cfg)
+	conns := slices.Clone(h.conns)
+	h.mu.Unlock()
+	if before == nil || before == cfg {
+		return
+	}
+	for _, c := range conns {
+		c.adopt(before, cfg)
 	}
 }
 
@@ -167,8 +185,8 @@ func clientNetwork(a netip.Addr) netip.Prefix {
 // Serve makes a connection of conn, whose handshake is done and of which early
 // was read already, and returns at once. The hub closes conn; done, if it is
 // not nil, is called after that.
-func (h *Hub) Serve(a *Admission, conn io.ReadWriteCloser, early []byte, done func()) {
-	c := newConn(h, a, conn, done)
+func (h *Hub) Serve(a *Admission, role Role, conn io.ReadWriteCloser, early []byte, done func()) {
+	c := newConn(h, a, role, conn, done)
 	h.mu.Lock()
 	c.index = len(h.conns)
 	h.conns = append(h.conns, c)

@@ -111,14 +111,16 @@ type peer struct {
 	in   *bufio.Reader
 }
 
-func (w *world) connect() *peer {
+func (w *world) connect() *peer { return w.connectAs(Clock) }
+
+func (w *world) connectAs(role Role) *peer {
 	w.t.Helper()
 	a, err := w.hub.Admit(netip.MustParseAddr("192.0.2.1"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	server, client := net.Pipe()
-	w.hub.Serve(a, server, nil, nil)
+	w.hub.Serve(a, role, server, nil, nil)
 	w.t.Cleanup(func() { client.Close() })
 	return &peer{w.t, client, bufio.NewReader(client)}
 }
@@ -458,5 +460,54 @@ func TestLateFirstMessage(t *testing.T) {
 		for range 8 {
 			p.receive()
 		}
+	})
+}
+
+// Rings that go on are told in the form of the new configuration, and a
+// connection whose sessions moved to another store comes back to it.
+func TestReloadWhileRinging(t *testing.T) {
+	inWorld(t, "2026-11-22T12:00:00Z", "UTC", func(t *testing.T, w *world) {
+		p, _ := w.open("")
+		p.want("TZN:UTC", "2026-11-22T12:00:00+00:00")
+		p.send("ALARM ADD 12:00:01 Tea")
+		for p.receive() != `ALRM:["Tea"]` {
+		}
+		single := *w.cfg
+		single.SingleAlarms = true
+		w.hub.Push(&single)
+		p.want("2026-11-22T12:00:02+00:00", "ALRM:Tea")
+
+		elsewhere := single
+		elsewhere.Sessions = session.NewTable(session.Config{Now: w.clock.now})
+		defer elsewhere.Sessions.Close(t.Context())
+		go w.hub.Push(&elsewhere)
+		op, payload, err := p.next()
+		if err != nil || op != frame.Close || binary.BigEndian.Uint16(payload) != frame.StatusServiceRestart {
+			t.Errorf("%x %q %v", op, payload, err)
+		}
+		p.conn.Close()
+		synctest.Wait()
+		w.hub.Remove(&elsewhere)
+	})
+}
+
+// A store that is slow with the first message is not the client's fault.
+func TestHelloTimeoutWhileOpening(t *testing.T) {
+	inWorld(t, "2026-11-22T12:00:00Z", "UTC", func(t *testing.T, w *world) {
+		hasty := *w.cfg
+		hasty.HelloTimeout = time.Second
+		w.hub.Push(&hasty)
+		p, id := w.open("")
+		p.send("TZ SET Asia/Tokyo")
+		for p.receive() != "OK:Asia/Tokyo" {
+		}
+		p.conn.Close()
+		time.Sleep(time.Hour / 2) // it is no longer live
+		w.delayStore(2 * time.Second)
+		q, again := w.open(id)
+		if again != id {
+			t.Error("the session has another ID")
+		}
+		q.want("TZN:JST")
 	})
 }

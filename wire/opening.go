@@ -9,6 +9,11 @@ import (
 // hello answers the first message: the session, the zone, and the time.
 func (c *conn) hello(id string) {
 	cfg := c.hub.config.Load()
+	c.mu.Lock()
+	if c.state == opening {
+		c.stopTimer() // it was for the first message
+	}
+	c.mu.Unlock()
 	s, err := cfg.Sessions.Open(context.Background(), id, c, c.hub.policy)
 	if err != nil {
 		// A new ID would make the client forget the one that it has.
@@ -20,7 +25,6 @@ func (c *conn) hello(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = s
-	c.stopTimer()
 	if c.state != opening {
 		return
 	}
@@ -39,6 +43,9 @@ func (c *conn) hello(id string) {
 	}
 	if c.ended {
 		c.closeLocked(endDeleted)
+	}
+	if c.hub.config.Load().Sessions != cfg.Sessions {
+		c.closeLocked(endMoved)
 	}
 	cfg.Logger.Debug("connection opened", zap.Uint64("connection", c.id), zap.String("zone", s.State().Zone.Name()))
 }

@@ -58,7 +58,7 @@ func (h *Hub) run(ctx context.Context) {
 		if !h.anyHeld() {
 			continue
 		}
-		if !sleep(ctx, timer, now.Truncate(time.Second).Add(heldFor).Sub(h.now())) {
+		if !sleep(ctx, timer, min(heldFor, now.Truncate(time.Second).Add(heldFor).Sub(h.now()))) {
 			return
 		}
 		h.releaseHeld()

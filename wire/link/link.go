@@ -46,14 +46,23 @@ type Link interface {
 	Close() error
 }
 
+// sendBuffer is what the kernel may keep for a client that does not read. The
+// default is megabytes, by which a client could make it keep as much, and be
+// found out only when they are full.
+const sendBuffer = 32 << 10
+
 // New makes a link of conn, which it will close.
 func New(conn io.ReadWriteCloser, owner Owner) Link {
 	switch conn := conn.(type) {
 	case *net.TCPConn:
+		_ = conn.SetWriteBuffer(sendBuffer)
 		if l := newTCP(conn, owner); l != nil {
 			return l
 		}
 	case *tls.Conn:
+		if tcp, ok := conn.NetConn().(*net.TCPConn); ok {
+			_ = tcp.SetWriteBuffer(sendBuffer)
+		}
 		if l := newTLS(conn, owner); l != nil {
 			return l
 		}

@@ -24,6 +24,8 @@ type ring struct {
 	completions  unsafe.Pointer
 	mask2        uint32
 
+	broken bool // the kernel refused what it took before
+
 	links [BatchSize]*tcp
 	bytes [BatchSize][]byte
 	n     int
@@ -125,7 +127,7 @@ func (r *ring) works() bool {
 
 func (r *ring) add(l Link, p []byte) bool {
 	socket, ok := l.(*tcp)
-	if !ok || r.n == BatchSize || len(p) == 0 || !socket.acquire() {
+	if !ok || r.broken || r.n == BatchSize || len(p) == 0 || !socket.acquire() {
 		return false
 	}
 	entry := (*submission)(unsafe.Pointer(&r.entries[uintptr((*r.tail+uint32(r.n))&*r.mask)*unsafe.Sizeof(submission{})]))
@@ -147,33 +149,44 @@ func (r *ring) flush(sent func(i, n int, err error)) {
 		return
 	}
 	var results [BatchSize]int32
-	err := r.submit(&results)
+	for i := range results {
+		results[i] = -int32(unix.ECANCELED) // until the kernel has told
+	}
+	r.submit(&results)
 	for i := range r.n {
-		l := r.links[i]
-		n, err := int(results[i]), err
-		if n < 0 && err == nil {
-			n, err = 0, os.NewSyscallError("send", unix.Errno(-results[i]))
-			if results[i] == -int32(unix.EAGAIN) {
-				err = nil
-			}
-		}
-		if err == nil && n < len(r.bytes[i]) {
-			l.awaitRoom()
-		}
-		l.release()
+		n, err := r.links[i].sent(r.bytes[i], unix.Errno(-min(0, results[i])), int(max(0, results[i])))
+		r.links[i].release()
 		r.links[i], r.bytes[i] = nil, nil
 		sent(i, n, err)
 	}
 	r.n = 0
 }
 
-// submit has the kernel send all entries, and takes the results.
-func (r *ring) submit(results *[BatchSize]int32) error {
+// sent is what Send returns, from what the ring told of it.
+func (l *tcp) sent(p []byte, errno unix.Errno, n int) (int, error) {
+	switch {
+	case errno == unix.ECANCELED:
+		return l.Send(p)
+	case errno != 0 && errno != unix.EAGAIN:
+		return 0, os.NewSyscallError("send", errno)
+	}
+	if n < len(p) {
+		l.awaitRoom()
+	}
+	return n, nil
+}
+
+// submit has the kernel send all entries, and takes the results. Where the
+// kernel refuses, those that it did not send have none.
+func (r *ring) submit(results *[BatchSize]int32) {
 	atomic.StoreUint32(r.tail, *r.tail+uint32(r.n))
 	for submitted, done := 0, 0; done < r.n; {
 		n, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.n-submitted), uintptr(r.n-done), enterGetEvents, 0, 0)
-		if errno != 0 && errno != unix.EINTR && errno != unix.EAGAIN && errno != unix.EBUSY {
-			return os.NewSyscallError("io_uring_enter", errno)
+		if errno != 0 && errno != unix.EINTR {
+			// What is still in the ring would go out with the next batch, to
+			// whoever has the descriptors by then.
+			r.broken = true
+			return
 		}
 		if errno == 0 {
 			submitted += int(n)
@@ -187,7 +200,6 @@ func (r *ring) submit(results *[BatchSize]int32) error {
 		atomic.StoreUint32(r.head, head)
 	}
 	runtime.KeepAlive(r)
-	return nil
 }
 
 func (r *ring) close() {

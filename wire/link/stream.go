@@ -1,6 +1,7 @@
 package link
 
 import (
+	"crypto/tls"
 	"io"
 	"sync"
 )
@@ -98,16 +99,23 @@ func (l *stream) CloseWrite() error {
 		l.closeOut = true
 		return nil
 	}
-	return closeWrite(l.conn)
+	go closeWrite(l.conn) // TLS has a last word to send, and may wait with it
+	return nil
 }
 
-func (l *stream) Close() error { return l.conn.Close() }
+// Close does not wait for a last word of TLS. CloseWrite has sent it before
+// where there was time.
+func (l *stream) Close() error {
+	if tls, ok := l.conn.(*tls.Conn); ok {
+		return tls.NetConn().Close()
+	}
+	return l.conn.Close()
+}
 
 // closeWrite ends the sending side where that can be had: TCP, TLS and the
 // streams of HTTP/2 and 3 have it.
-func closeWrite(conn io.ReadWriteCloser) error {
+func closeWrite(conn io.ReadWriteCloser) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+		_ = half.CloseWrite()
 	}
-	return nil
 }

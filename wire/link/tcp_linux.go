@@ -52,7 +52,7 @@ func newTCP(conn *net.TCPConn, owner Owner) *tcp {
 
 func (l *tcp) Start(early []byte) {
 	l.reading.begin()
-	if err := l.poller.add(l.fd, l); err != nil {
+	if err := l.register(); err != nil {
 		_ = l.Close()
 	}
 	if len(early) == 0 && l.reading.end() {
@@ -62,6 +62,15 @@ func (l *tcp) Start(early []byte) {
 		l.owner.Receive(early)
 		l.receive()
 	}()
+}
+
+// register makes the poller tell of the socket, unless it was closed already.
+func (l *tcp) register() error {
+	if !l.acquire() {
+		return net.ErrClosed
+	}
+	defer l.release()
+	return l.poller.add(l.fd, l)
 }
 
 // readable is called by the poller.

@@ -15,6 +15,7 @@ import (
 // an idle one has no goroutine, and no buffer but those of package tls.
 type tlsLink struct {
 	*secured
+	tls     *tls.Conn
 	poller  *poller
 	reading turn
 }
@@ -28,7 +29,7 @@ func newTLS(conn *tls.Conn, owner Owner) Link {
 	if l == nil {
 		return nil
 	}
-	return &tlsLink{secured: l, poller: poller}
+	return &tlsLink{secured: l, tls: conn, poller: poller}
 }
 
 func (l *tlsLink) Start(early []byte) {

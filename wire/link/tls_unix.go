@@ -12,7 +12,6 @@ import (
 // without a goroutine of its own where the socket has room.
 type secured struct {
 	stream
-	tls *tls.Conn
 	raw syscall.RawConn // of the TCP connection
 
 	// Result of a callback that is bound once.
@@ -29,14 +28,10 @@ func newSecured(conn *tls.Conn, owner Owner) *secured {
 	if err != nil {
 		return nil
 	}
-	l := &secured{stream: stream{conn: conn, owner: owner}, tls: conn, raw: raw}
+	l := &secured{stream: stream{conn: conn, owner: owner}, raw: raw}
 	l.ask = func(fd uintptr) { l.room = writable(int(fd)) }
 	l.hasRoom = l.writableNow
 	return l
 }
 
 func (l *secured) writableNow() bool { return l.raw.Control(l.ask) == nil && l.room }
-
-// Close closes the socket without a last word of TLS, for which it could have
-// to wait. CloseWrite has said it before where there was time.
-func (l *secured) Close() error { return l.tls.NetConn().Close() }
