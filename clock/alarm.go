@@ -313,7 +313,7 @@ func (a Alarm) rezone(at At, to *Zone) Alarm {
 		a.spent = true
 	}
 	a.hold()
-	a.done = now
+	a.done = max(now, a.rang)
 	if w.kind == atClock && !a.spent {
 		a.start = nextClock(to, now, w.second)
 	}

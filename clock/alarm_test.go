@@ -205,6 +205,18 @@ func TestRingingInOrder(t *testing.T) {
 	}
 }
 
+// What rings for longer than it takes to occur again began with the first of those that it rings for.
+func TestRingingInOrderAfterARestart(t *testing.T) {
+	d := newDesk(t, "07:00:00", "07:29:30 second", "RRULE:FREQ=MINUTELY first")
+	d.at.Ring = 10 * time.Minute
+	d.restart()
+	d.at.Now = d.time("07:30:10")
+	d.join()
+	if got := d.alarms.Ringing(d.at); !slices.Equal(got, []string{"first", "second"}) {
+		t.Errorf("%q ring", got)
+	}
+}
+
 func TestRingLengths(t *testing.T) {
 	for ring, want := range map[time.Duration]string{
 		time.Second:             "07:30:01",
@@ -428,6 +440,16 @@ func TestSnoozeAfterClockSetBack(t *testing.T) {
 	d.is("on 24T07:30:00 missed 06:40:00")
 	d.wait("07:59:00")
 	d.is("on 24T07:30:00 missed 06:40:00")
+}
+
+// A snooze that is to come stays when the clock is set back over the beginning of a ring.
+func TestSnoozeStaysWhenClockIsSetBack(t *testing.T) {
+	d := newDesk(t, "07:00:00", "RRULE:FREQ=HOURLY;BYMINUTE=30;BYSECOND=0 a")
+	d.wait("07:30:00")
+	d.snooze("90m", "a")
+	d.wait("08:30:00")
+	d.jump("08:00:00")
+	d.is("on 09:30:00 snoozed 09:00:00")
 }
 
 func TestSuspendOverAnOccurrence(t *testing.T) {

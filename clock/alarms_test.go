@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestStatusJSON holds the object that ALARM LIST sends against the protocol: all fields, null where there is nothing.

@@ -1,8 +1,6 @@
 package clock
 
-import (
-	"time"
-)
+import "time"
 
 // instant is Unix time in whole seconds: a point of time, whatever the zone. 0 is none.
 type instant int64

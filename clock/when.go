@@ -50,6 +50,9 @@ func cutWhen(args string) (text, name string) {
 	return first + " " + second, name
 }
 
+// maxRule is the longest recurrence rule in bytes. It is part of the alarm's object, and so of each list.
+const maxRule = 512
+
 // parseWhen reads a <when>. An RRULE starts at start.
 func parseWhen(text string, start local) (when, error) {
 	if wait, ok := strings.CutPrefix(text, "+"); ok {
@@ -57,6 +60,9 @@ func parseWhen(text string, start local) (when, error) {
 		return when{kind: timer, wait: d}, err
 	}
 	if upper := strings.ToUpper(text); strings.HasPrefix(upper, "RRULE:") {
+		if len(text) > maxRule {
+			return when{}, fmt.Errorf("a rule of %d bytes: want at most %d", len(text), maxRule)
+		}
 		rule, end, err := parseRule(upper[len("RRULE:"):], start)
 		return when{kind: byRule, rule: rule, end: end}, err
 	}
