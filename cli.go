@@ -1,20 +1,16 @@
 package pywsclock
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"text/tabwriter"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/coder/websocket"
 	"github.com/spf13/cobra"
 
 	"github.com/pyws-clock/pyws_clock/wire"
@@ -52,15 +48,19 @@ kept in Caddy's data directory. For TLS and all else, write a Caddyfile.`,
 					Short: "Connects to a clock: lines typed are messages, messages are printed",
 					Long: `
 Connects to a clock, by default the one at ws://127.0.0.1:8901. Each line that is
-typed is sent as a message, the first one as the session ID; an empty line asks
-for a new session. Each message of the clock is printed. Ctrl-C ends.`,
+typed is sent as a message, the first one as the session ID; an empty line, or
+the end of standard input, asks for a new session. Each message of the clock is
+printed, also after the end of standard input.
+
+A connection that is lost is made again with the same session, after waits that
+grow up to a minute. Ctrl-C ends.`,
 					Args: cobra.MaximumNArgs(1),
 					RunE: func(cmd *cobra.Command, args []string) error {
 						url := "ws://127.0.0.1" + defaultListen
 						if len(args) > 0 {
 							url = args[0]
 						}
-						return connect(cmd.Context(), url, os.Stdin, cmd.OutOrStdout())
+						return connect(cmd.Context(), url, os.Stdin, cmd.OutOrStdout(), cmd.ErrOrStderr())
 					},
 				})
 		},
@@ -96,33 +96,4 @@ func cmdServe(flags caddycmd.Flags) (int, error) {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	select {}
-}
-
-// connect is a terminal client: it sends the lines of in and prints messages
-// to out until one side closes or the user interrupts.
-func connect(ctx context.Context, url string, in io.Reader, out io.Writer) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
-	defer stop()
-	conn, _, err := websocket.Dial(ctx, url, nil)
-	if err != nil {
-		return fmt.Errorf("connecting to %s: %w", url, err)
-	}
-	defer conn.CloseNow()
-	conn.SetReadLimit(1 << 20)
-
-	go func() {
-		lines := bufio.NewScanner(in)
-		for lines.Scan() {
-			if conn.Write(ctx, websocket.MessageText, lines.Bytes()) != nil {
-				return
-			}
-		}
-	}()
-	for {
-		_, message, err := conn.Read(context.Background())
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "%s\n", message)
-	}
 }

@@ -13,13 +13,18 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
+	clockpage "github.com/pyws-clock/pyws_clock/page"
 	"github.com/pyws-clock/pyws_clock/wire"
 )
 
-// ServeHTTP makes a connection of a request for a WebSocket, hands it to the
-// hub, and returns. Other requests go to the next handler.
+// ServeHTTP makes a connection of a request for a WebSocket, and hands it to
+// the hub. Over HTTP/1.1 it returns then, over HTTP/2 and 3 when the connection
+// has ended. Other requests go to the next handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !isUpgrade(r) {
+	if !isUpgrade(r) && !isConnect(r) {
+		if h.Page && clockpage.Serve(w, r) {
+			return nil
+		}
 		return next.ServeHTTP(w, r)
 	}
 	if err := h.checkOrigin(r); err != nil {
@@ -36,14 +41,25 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.noteRefusal(refusedFull, err)
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
 	}
+	if isConnect(r) {
+		return h.serveStream(admission, w, r)
+	}
 	conn, early, err := handshake(w, r)
 	if err != nil {
 		admission.Cancel()
 		h.noteRefusal(refusedHandshake, err)
 		return nil // the client has its answer
 	}
-	h.shared.hub.Serve(admission, conn, early, nil)
+	h.shared.hub.Serve(admission, role(r), conn, early, nil)
 	return nil
+}
+
+// role is what the client wants the connection for.
+func role(r *http.Request) wire.Role {
+	if httpguts.HeaderValuesContainsToken(r.Header["Sec-Websocket-Protocol"], wire.TimeSubprotocol) {
+		return wire.TimeSource
+	}
+	return wire.Clock
 }
 
 // noteRefusal counts and logs that a handshake was refused.
@@ -74,6 +90,7 @@ func handshake(w http.ResponseWriter, r *http.Request) (conn net.Conn, early []b
 	c, err := websocket.Accept(taker, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // checkOrigin did it
 		CompressionMode:    websocket.CompressionDisabled,
+		Subprotocols:       []string{wire.TimeSubprotocol},
 	})
 	if err != nil {
 		return nil, nil, err
@@ -96,15 +113,7 @@ type connTaker struct {
 // stead. It asks the innermost writer: those around it wrap the connection to
 // count bytes, which would hide the socket.
 func (t *connTaker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	inner := t.ResponseWriter
-	for {
-		outer, ok := inner.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		inner = outer.Unwrap()
-	}
-	conn, buffered, err := http.NewResponseController(inner).Hijack()
+	conn, buffered, err := http.NewResponseController(innermostWriter(t.ResponseWriter)).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,6 +123,17 @@ func (t *connTaker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	stub, other := net.Pipe()
 	_ = other.Close()
 	return stub, bufio.NewReadWriter(bufio.NewReaderSize(stub, 16), bufio.NewWriterSize(stub, 16)), nil
+}
+
+// innermostWriter is the writer of the server itself.
+func innermostWriter(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = outer.Unwrap()
+	}
 }
 
 // innermost is the socket within a connection of a server that speaks HTTP/1.1

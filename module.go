@@ -29,7 +29,8 @@ func init() {
 // Handler is a clock over WebSocket: it tells each client the time at the
 // start of every second, in the time zone of the client's session.
 //
-// Requests that do not ask for a WebSocket go to the next handler.
+// Requests that do not ask for a WebSocket go to the next handler, or are
+// answered with a page that shows the clock.
 //
 // Sessions live in Caddy's storage, or in another store. Connections, and the
 // time on them, go on when Caddy reloads its configuration.
@@ -88,6 +89,10 @@ type Handler struct {
 	// `https://example.org`. Others are answered with HTTP status 403.
 	Origins []string `json:"origins,omitempty"`
 
+	// Whether ordinary GET requests get the clock page. Without it they go to
+	// the next handler.
+	Page bool `json:"page,omitempty"`
+
 	// Where sessions live. Default: `{"store": "caddy"}`, Caddy's storage
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=http.pyws_clock.stores inline_key=store"`
 
@@ -142,6 +147,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Logger:                  ctx.Logger(),
 	}
 	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
 	h.shared, err = share(ctx, server, h.ID, store.(session.Store), h.config)
 	if err != nil {
 		return err

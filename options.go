@@ -49,6 +49,7 @@ var options = []option{
 	number("max_connections_per_client", 0, func(h *Handler) *int { return &h.MaxConnectionsPerClient }),
 	number("command_rate", 1, func(h *Handler) *int { return &h.CommandRate }),
 	{name: "origins", read: readOrigins, check: checkOrigins},
+	{name: "page", read: readPage},
 	{name: "store", read: readStore},
 }
 
@@ -86,6 +87,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		max_connections_per_client <n>
 //		command_rate               <n>
 //		origins                    <pattern...>
+//		page
 //		store                      <module> { ... }
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -148,10 +150,13 @@ func text(name string, field func(*Handler) *string, check func(string) error) o
 	return o
 }
 
+// maxDuration leaves room for sums of durations and times.
+const maxDuration = 100 * 366 * 24 * time.Hour
+
 func duration(name string, field func(*Handler) *caddy.Duration) option {
 	check := func(h *Handler) error {
-		if value := time.Duration(*field(h)); value < time.Second {
-			return fmt.Errorf("duration %s: want at least 1s", value)
+		if value := time.Duration(*field(h)); value < time.Second || value > maxDuration {
+			return fmt.Errorf("duration %s: want at least 1s and at most a hundred years", value)
 		}
 		return nil
 	}
@@ -170,10 +175,13 @@ func duration(name string, field func(*Handler) *caddy.Duration) option {
 	}}
 }
 
+// maxNumber is more than a machine has room for, of anything that is counted.
+const maxNumber = 1_000_000_000
+
 func number(name string, least int, field func(*Handler) *int) option {
 	check := func(h *Handler) error {
-		if value := *field(h); value < least {
-			return fmt.Errorf("%d is too low: want %d or more", value, least)
+		if value := *field(h); value < least || value > maxNumber {
+			return fmt.Errorf("%d is out of range: want %d or more, up to %d", value, least, maxNumber)
 		}
 		return nil
 	}
@@ -204,6 +212,14 @@ func checkOrigins(h *Handler) error {
 			return fmt.Errorf("%q is no host pattern: want one such as *.example.org or https://example.org:8443", pattern)
 		}
 	}
+	return nil
+}
+
+func readPage(h *Handler, d *caddyfile.Dispenser) error {
+	if args := d.RemainingArgs(); len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q: want none", args[0])
+	}
+	h.Page = true
 	return nil
 }
 

@@ -54,13 +54,14 @@ func TestCaddyfileAndJSON(t *testing.T) {
 		max_connections_per_client 10
 		command_rate 3
 		origins *.example.org https://example.com
+		page
 		store caddy`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"alarm_messages":"single","command_rate":3,"handler":"pyws_clock","hello_timeout":10000000000,"id":"kitchen",` +
 		`"max_alarms":5,"max_connections":1000,"max_connections_per_client":10,"origins":["*.example.org","https://example.com"],` +
-		`"ping_interval":15000000000,"precision":"ms","ring":120000000000,"session_ttl":604800000000000,"store":{"store":"caddy"},` +
+		`"page":true,"ping_interval":15000000000,"precision":"ms","ring":120000000000,"session_ttl":604800000000000,"store":{"store":"caddy"},` +
 		`"timezone":"Europe/Paris"}`
 	if got := handlerJSON(t, adapted); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -71,32 +72,34 @@ func TestCaddyfileAndJSON(t *testing.T) {
 // what would be right.
 func TestCaddyfileErrors(t *testing.T) {
 	for line, want := range map[string][]string{
-		"colour red":              {"colour", "want one of id, timezone,"},
-		"page":                    {"page", "want one of"},
-		"timezone":                {"timezone", "want one"},
-		"timezone UTC UTC":        {"timezone", "2 arguments"},
-		"timezone Nowhere/Land":   {"timezone", `"Nowhere/Land"`, "want"},
-		"timezone Local":          {"timezone", `"Local"`, "want"},
-		"precision ns":            {"precision", `"ns"`, "want s, ms or us"},
-		"alarm_messages both":     {"alarm_messages", `"both"`, "want array or single"},
-		"ring 10":                 {"ring", `"10"`, "such as 30s"},
-		"ring 10m 5m":             {"ring", "2 arguments"},
-		"hello_timeout 10 s":      {"hello_timeout", "2 arguments"},
-		"hello_timeout -5s":       {"hello_timeout", "-5s", "at least 1s"},
-		"ping_interval 10ms":      {"ping_interval", "10ms", "at least 1s"},
-		"session_ttl 30days":      {"session_ttl", `"30days"`, "30d"},
-		"max_alarms 0":            {"max_alarms", "0", "1 or more"},
-		"max_alarms many":         {"max_alarms", `"many"`, "1 or more"},
-		"max_connections -1":      {"max_connections", "-1", "0 or more"},
-		"max_connections 1.5":     {"max_connections", `"1.5"`, "whole number"},
-		"command_rate 0":          {"command_rate", "0", "1 or more"},
-		"origins":                 {"origins", "*.example.org"},
-		"origins https://x.org/y": {"origins", `"https://x.org/y"`, "*.example.org"},
-		"origins [a":              {"origins", `"[a"`, "*.example.org"},
-		"store":                   {"store", "want the name of a store"},
-		"store nowhere":           {"store", "nowhere"},
-		"store caddy here":        {"store", "here"},
-		"ring 1m\nring 2m":        {"ring", "twice"},
+		"colour red":                       {"colour", "want one of id, timezone,"},
+		"page on":                          {"page", `"on"`, "want none"},
+		"timezone":                         {"timezone", "want one"},
+		"timezone UTC UTC":                 {"timezone", "2 arguments"},
+		"timezone Nowhere/Land":            {"timezone", `"Nowhere/Land"`, "want"},
+		"timezone Local":                   {"timezone", `"Local"`, "want"},
+		"precision ns":                     {"precision", `"ns"`, "want s, ms or us"},
+		"alarm_messages both":              {"alarm_messages", `"both"`, "want array or single"},
+		"ring 10":                          {"ring", `"10"`, "such as 30s"},
+		"ring 10m 5m":                      {"ring", "2 arguments"},
+		"hello_timeout 10 s":               {"hello_timeout", "2 arguments"},
+		"hello_timeout -5s":                {"hello_timeout", "-5s", "at least 1s"},
+		"ping_interval 10ms":               {"ping_interval", "10ms", "at least 1s"},
+		"session_ttl 30days":               {"session_ttl", `"30days"`, "30d"},
+		"max_alarms 0":                     {"max_alarms", "0", "1 or more"},
+		"max_alarms many":                  {"max_alarms", `"many"`, "1 or more"},
+		"max_connections -1":               {"max_connections", "-1", "0 or more"},
+		"max_connections 1.5":              {"max_connections", `"1.5"`, "whole number"},
+		"command_rate 0":                   {"command_rate", "0", "1 or more"},
+		"origins":                          {"origins", "*.example.org"},
+		"origins https://x.org/y":          {"origins", `"https://x.org/y"`, "*.example.org"},
+		"origins a[":                       {"origins", `"a["`, "*.example.org"},
+		"session_ttl 106751d":              {"session_ttl", "at most"},
+		"command_rate 9223372036854775807": {"command_rate", "up to"},
+		"store":                            {"store", "want the name of a store"},
+		"store nowhere":                    {"store", "nowhere"},
+		"store caddy here":                 {"store", "here"},
+		"ring 1m\nring 2m":                 {"ring", "twice"},
 	} {
 		_, err := adapt(line)
 		if err == nil {
@@ -195,6 +198,9 @@ func TestMatchesOrigin(t *testing.T) {
 		{"localhost:*", "http://localhost:5173", true},
 		{"localhost:*", "http://localhost", false},
 		{"::1", "http://[::1]:8080", true},
+		{"[::1]", "http://[::1]:8080", true},
+		{"[::1]:8080", "http://[::1]:8080", true},
+		{"[::1]:8080", "http://[::1]", false},
 	} {
 		u, err := url.Parse(c.origin)
 		if err != nil {

@@ -41,6 +41,9 @@ func matchesOrigin(pattern string, origin *url.URL) bool {
 	if hasPort(host) {
 		candidate = origin.Host
 	}
+	if strings.HasPrefix(host, "[") { // an IPv6 address, not a class of characters
+		return strings.EqualFold(host, origin.Host) || host == "["+origin.Hostname()+"]"
+	}
 	matched, err := path.Match(host, strings.ToLower(candidate))
 	return err == nil && matched
 }

@@ -1,4 +1,5 @@
-// Command caddy is Caddy with its standard modules and pyws_clock.
+// Command caddy is Caddy with its standard modules, pyws_clock, and its store
+// for several nodes.
 package main
 
 import (
@@ -6,6 +7,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/pyws-clock/pyws_clock"
+	_ "github.com/pyws-clock/pyws_clock/session/natsstore"
 )
 
 func main() {

@@ -1,0 +1,133 @@
+package natsstore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/pyws-clock/pyws_clock/session"
+)
+
+// bind finds the bucket, and creates it if there is none. It does so before the first operation, and when the bucket
+// seems to have gone.
+//
+// That of a running site, deleted by hand, is created again too: the secret is put back by the first node that needs it,
+// and with it all IDs stay good. Records are gone then but for those of live sessions, each stored at its next change.
+func (c *client) bind(ctx context.Context) error {
+	if c.bucket.Load() != nil {
+		return nil
+	}
+	select {
+	case c.binding <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-c.binding }()
+	if c.bucket.Load() != nil {
+		return nil
+	}
+	info, err := c.lookUp(ctx)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		info, err = c.create(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(info.Config.Subjects, c.subjects+">") || info.Config.NoAck || info.Config.Sealed {
+		return errors.New("the stream " + c.stream + " is no key-value bucket that can be written")
+	}
+	c.tellDifferences(&info.Config)
+	c.bucket.Store(info)
+	return nil
+}
+
+// lookUp asks for the state of the bucket. The leader answers.
+func (c *client) lookUp(ctx context.Context) (*jetstream.StreamInfo, error) {
+	return try(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+		stream, err := c.jetStream().Stream(ctx, c.stream)
+		if err != nil {
+			return nil, err
+		}
+		return stream.CachedInfo(), nil
+	})
+}
+
+// create creates the bucket, unless another node does.
+func (c *client) create(ctx context.Context) (*jetstream.StreamInfo, error) {
+	stream, err := c.jetStream().CreateStream(ctx, c.config())
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return c.lookUp(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.logs.last().Info("created the NATS bucket", zap.String("stream", c.stream), zap.Int("replicas", c.replicas))
+	return stream.CachedInfo(), nil
+}
+
+// config is that of a key-value bucket, as other clients know it. Its first revision is the time in microseconds: so
+// revisions go on growing where a bucket was deleted and created again, and one of the old bucket is never that of a
+// record in the new one.
+func (c *client) config() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              c.stream,
+		Description:       "sessions of pyws_clock",
+		Subjects:          []string{c.subjects + ">"},
+		FirstSeq:          uint64(time.Now().UnixMicro()),
+		MaxMsgsPerSubject: 1,
+		MaxMsgs:           -1,
+		MaxBytes:          -1,
+		MaxMsgSize:        -1,
+		MaxConsumers:      -1,
+		Discard:           jetstream.DiscardNew,
+		Storage:           jetstream.FileStorage,
+		Replicas:          c.replicas,
+		AllowRollup:       true,
+		AllowDirect:       true,
+		DenyDelete:        true,
+	}
+}
+
+// difference is what a bucket that exists has otherwise than one that this module creates.
+type difference struct {
+	what        string
+	found, want any
+}
+
+func (c *client) differences(found *jetstream.StreamConfig) (differences []difference) {
+	want := c.config()
+	note := func(what string, differs bool, found, want any) {
+		if differs {
+			differences = append(differences, difference{what, found, want})
+		}
+	}
+	note("replicas", found.Replicas != want.Replicas, found.Replicas, want.Replicas)
+	note("storage", found.Storage != want.Storage, found.Storage.String(), want.Storage.String())
+	note("persist_mode", found.PersistMode != want.PersistMode, found.PersistMode.String(), want.PersistMode.String())
+	note("history", found.MaxMsgsPerSubject != 1, found.MaxMsgsPerSubject, 1)
+	note("ttl", found.MaxAge != 0, found.MaxAge.String(), "none")
+	note("max_bytes", found.MaxBytes > 0, found.MaxBytes, "no limit")
+	note("max_messages", found.MaxMsgs > 0, found.MaxMsgs, "no limit")
+	note("max_value_size", found.MaxMsgSize > 0 && found.MaxMsgSize < session.MaxRecord, found.MaxMsgSize, session.MaxRecord)
+	note("discard", found.Discard != want.Discard, found.Discard.String(), want.Discard.String())
+	note("allow_rollup_hdrs", !found.AllowRollup, false, true)
+	note("deny_purge", found.DenyPurge, true, false)
+	return differences
+}
+
+func (c *client) tellDifferences(found *jetstream.StreamConfig) {
+	for _, d := range c.differences(found) {
+		c.logs.last().Warn("the NATS bucket is not as this module would create it, and taken as it is",
+			zap.String("stream", c.stream), zap.String("setting", d.what), zap.Any("found", d.found), zap.Any("want", d.want))
+	}
+}
+
+func (c *client) jetStream() jetstream.JetStream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.js
+}
