@@ -1,6 +1,7 @@
 package pywsclock
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,9 @@ func (h *Handler) serveStream(a *wire.Admission, w http.ResponseWriter, r *http.
 		h.noteRefusal(refusedHandshake, err)
 		return nil // the client has its answer
 	}
+	// A client may end the server's side of a stream alone, which a server
+	// that writes nothing sees only so.
+	defer context.AfterFunc(r.Context(), func() { s.Close() })()
 	h.shared.hub.Serve(a, role(r), s, nil, func() { close(s.done) })
 	s.wait()
 	return nil

@@ -24,6 +24,8 @@ type model struct {
 	clock    int     // the second of the day of one that is planned for when the clock shows it next, and
 	planned  local   // when that is
 
+	resolved map[*Zone][]instant // the floating ones, in order
+
 	after   instant          // when it was added or switched on, or the zone was set: occurrences come later
 	over    map[instant]bool // rang, and ended
 	skipped map[instant]bool // the clock was set forward over it
@@ -53,11 +55,15 @@ func (m *model) occurrences() (all []instant) {
 	case m.clock >= 0:
 		return []instant{m.planned.in(m.zone)}
 	}
+	if all = m.resolved[m.zone]; all != nil {
+		return all
+	}
 	for _, l := range m.floating {
 		all = append(all, l.in(m.zone))
 	}
 	slices.Sort(all)
-	return slices.Compact(all)
+	m.resolved[m.zone] = slices.Compact(all)
+	return m.resolved[m.zone]
 }
 
 // plan plans what rings when the clock shows it next.
@@ -224,7 +230,8 @@ func (m *model) status(at At) string {
 // drawModel draws an alarm and its model.
 func drawModel(t *rapid.T, at At) (string, *model) {
 	start := at.now().in(at.Zone)
-	m := &model{zone: at.Zone, length: at.ring(), enabled: true, clock: -1, after: at.now(), over: map[instant]bool{}, skipped: map[instant]bool{}}
+	m := &model{zone: at.Zone, length: at.ring(), enabled: true, clock: -1, after: at.now()}
+	m.over, m.skipped, m.resolved = map[instant]bool{}, map[instant]bool{}, map[*Zone][]instant{}
 	every := func(first, step local) {
 		for l := first; l < start+30*day; l += step {
 			m.floating = append(m.floating, l)

@@ -22,7 +22,7 @@ func TestMonths(t *testing.T) {
 
 // TestWeeks holds the numbers of weeks that begin on Monday against ISO 8601's, which package time has.
 func TestWeeks(t *testing.T) {
-	for d := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC); d.Year() < 2400; d = d.AddDate(0, 0, 1) {
+	for d := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC); d.Year() < 2110; d = d.AddDate(0, 0, 1) {
 		year, want := d.ISOWeek()
 		_, wantWeeks := time.Date(year, 12, 28, 0, 0, 0, 0, time.UTC).ISOWeek()
 		if got, weeks := weekOf(d.Year(), d.YearDay(), d.Weekday(), time.Monday); got != want || weeks != wantWeeks {

@@ -53,6 +53,7 @@ type site struct {
 	options string // lines within pyws_clock { }
 	around  string // lines of the site beside it
 	global  string // lines of the global options
+	tls     bool   // the site is https://localhost, with a certificate of Caddy's own authority
 }
 
 // start runs a Caddy until the end of the test.
@@ -74,7 +75,22 @@ func freeAddress(t *testing.T) string {
 }
 
 func (s *server) caddyfile() string {
-	_, port, _ := net.SplitHostPort(s.address)
+	address, around := "http://"+s.address, s.site.around
+	if s.site.tls {
+		_, port, _ := net.SplitHostPort(s.address)
+		address, around = "https://localhost:"+port, "bind 127.0.0.1\ntls internal\n"+around
+	}
+	return s.globalOptions() + fmt.Sprintf(`
+%s {
+	%s
+	pyws_clock {
+		%s
+	}
+}
+`, address, around, s.site.options)
+}
+
+func (s *server) globalOptions() string {
 	return fmt.Sprintf(`{
 	admin %s
 	storage file_system %s
@@ -82,14 +98,10 @@ func (s *server) caddyfile() string {
 	skip_install_trust
 	%s
 }
-http://127.0.0.1:%s {
-	%s
-	pyws_clock {
-		%s
-	}
+`, s.admin, s.storage(), s.site.global)
 }
-`, s.admin, filepath.Join(s.dir, "storage"), s.site.global, port, s.site.around, s.site.options)
-}
+
+func (s *server) storage() string { return filepath.Join(s.dir, "storage") }
 
 func (s *server) caddy(args ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0], args...)

@@ -8,20 +8,27 @@ import (
 
 // Clients that others wrote, in other languages.
 
-func TestPythonClient(t *testing.T) {
+func TestPythonClient(t *testing.T) { runClient(t, "", findPython(t), "client.py") }
+
+func TestNodeClient(t *testing.T) { runClient(t, installWS(t), "node", "client.mjs") }
+
+func findPython(t *testing.T) string {
+	t.Helper()
 	const python = "/usr/bin/python3" // the one that has Debian's packages
 	if err := exec.Command(python, "-c", "import websockets").Run(); err != nil {
 		t.Skip("needs Debian's python3-websockets: ", err)
 	}
-	runClient(t, "", python, "client.py")
+	return python
 }
 
-func TestNodeClient(t *testing.T) {
+// installWS returns a directory in which Node finds npm's ws.
+func installWS(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	if out, err := exec.Command("npm", "install", "--prefix", dir, "--no-audit", "--no-fund", "--silent", "ws@8").CombinedOutput(); err != nil {
 		t.Skipf("needs npm, and its package ws: %v\n%s", err, out)
 	}
-	runClient(t, dir, "node", "client.mjs")
+	return dir
 }
 
 func runClient(t *testing.T, dir, interpreter, script string) {

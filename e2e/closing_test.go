@@ -311,28 +311,3 @@ func TestStop(t *testing.T) {
 	}
 	srv.awaitExit()
 }
-
-func TestReload(t *testing.T) {
-	srv := start(t, site{})
-	c := srv.open("")
-	last := c.tick()
-	srv.site.options = "precision ms"
-	if err := srv.reload(); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		next := c.tick()
-		if next.Truncate(time.Second).Sub(last.Truncate(time.Second)) != time.Second {
-			t.Errorf("%s after %s", next, last)
-		}
-		last = next
-	}
-	if last.Nanosecond() == 0 && c.tick().Nanosecond() == 0 {
-		t.Error("the new precision does not hold for the old connection")
-	}
-	srv.site.options = "precision nonsense"
-	if err := srv.reload(); err == nil || !strings.Contains(err.Error(), "want s, ms or us") {
-		t.Errorf("a wrong configuration was loaded: %v", err)
-	}
-	c.tick()
-}

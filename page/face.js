@@ -42,6 +42,8 @@ class Face {
 	}
 
 	draw(local) {
+		if (Math.abs(local - this.drawn) < 30) return; // half of the usual frames look as smooth
+		this.drawn = local;
 		if (preferences.face !== 'digital') {
 			this.turn(0, local / 120000);
 			this.turn(1, local / 10000);

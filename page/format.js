@@ -38,11 +38,14 @@ const format = {
 	// "7 h 20 min", in symbols that all languages share. Seconds count below ten minutes.
 	duration(ms) {
 		const s = Math.max(0, Math.ceil(ms / 1000));
-		if (s < 60) return s + ' s';
-		if (s < 600) return Math.floor(s / 60) + ' min ' + s % 60 + ' s';
-		const minutes = Math.ceil(s / 60);
-		const days = Math.floor(minutes / 1440), h = Math.floor(minutes / 60) % 24, min = minutes % 60;
-		return [days && days + ' d', h && h + ' h', !days && min && min + ' min'].filter(Boolean).join(' ');
+		const minutes = s < 600 ? Math.floor(s / 60) : Math.ceil(s / 60);
+		const parts = [
+			[Math.floor(minutes / 1440), 'd'],
+			[Math.floor(minutes / 60) % 24, 'h'],
+			[minutes < 1440 ? minutes % 60 : 0, 'min'],
+			[s < 600 ? s % 60 : 0, 's'],
+		];
+		return parts.filter(part => part[0]).map(part => part.join('\u00a0')).join(' ') || '0\u00a0s';
 	},
 
 	// The day that weeks begin with; 0 is Sunday. ISO's Monday where the

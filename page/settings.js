@@ -40,6 +40,7 @@ class Settings {
 		const state = this.page.ring.sound.state();
 		const texts = { armed: 'Sound is ready', unarmed: 'Touch here for sound', none: 'No sound in this browser' };
 		this.sound.className = state;
+		document.documentElement.classList.toggle('silent', state !== 'armed');
 		this.sound.disabled = state === 'none';
 		setText(this.sound.lastElementChild, say(texts[state]));
 	}

@@ -59,7 +59,7 @@ class ZonePicker {
 		this.activate(-1);
 		for (const name of found.slice(0, 60)) this.list.appendChild(this.option(name));
 		this.search.setAttribute('aria-expanded', String(found.length > 0));
-		setText(this.count, found.length ? say('{} zones', found.length) : this.names.length ? say('No zone has this name.') : '');
+		setText(this.count, found.length > 1 ? say('{} zones', found.length) : this.names.length && !found.length ? say('No zone has this name.') : '');
 	}
 
 	option(name) {

@@ -27,3 +27,17 @@ func TestKernelDiscipline(t *testing.T) {
 		}
 	}
 }
+
+// What is told of this machine's clock is what the kernel says.
+func TestDiscipline(t *testing.T) {
+	var kernel unix.Timex
+	state, err := unix.Adjtimex(&kernel)
+	if err != nil {
+		t.Skip(err)
+	}
+	want, wantLeap := kernelDiscipline(state, time.Duration(kernel.Maxerror)*time.Microsecond)
+	maxError, leap := discipline()
+	if leap != wantLeap || maxError < want || maxError > want+time.Second {
+		t.Errorf("%s %d, want %s %d", maxError, leap, want, wantLeap)
+	}
+}
