@@ -44,7 +44,6 @@ type server struct {
 	address string // of the site
 	admin   string
 	command *exec.Cmd
-	log     *os.File
 	site    site
 }
 

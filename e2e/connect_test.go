@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 net/http has no client for extended CONNECT over HTTP/2
+
 package e2e
 
 import (

@@ -211,6 +211,10 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("after a reload")
+	c.ok("TZ GET")
+	if n := srv.metrics().of("commands_total", `command="TZ GET"`); n != 1 {
+		t.Errorf("after a reload %v commands were counted, want 1 more", n)
+	}
 	srv.site.options += "\ntimezone {env.PYWS_CLOCK_UNSET}" // found when it is provisioned, not before
 	if err := srv.load(srv.caddyfile()); err == nil {
 		t.Fatal("a wrong configuration was loaded")
