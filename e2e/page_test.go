@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // TestPage runs the clock page in a real browser: testdata/page has the cases.
@@ -44,7 +46,9 @@ func TestPage(t *testing.T) {
 			}`, filepath.Join(root, "page", "example")),
 	})
 
-	node := exec.CommandContext(t.Context(), "node", filepath.Join("testdata", "page", "page.mjs"))
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	defer cancel()
+	node := exec.CommandContext(ctx, "node", filepath.Join("testdata", "page", "page.mjs"))
 	node.Env = append(os.Environ(), "PACKAGES="+dir+"/", "BROWSER="+browser, "CLOCK=http://"+srv.address,
 		"SCRIPTS="+filepath.Join(root, "page"))
 	report, err := os.Create(filepath.Join(dir, "report"))

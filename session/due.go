@@ -8,7 +8,7 @@ import (
 
 // appointment is when a session has to be looked at.
 type appointment struct {
-	at    int64 // Unix time in nanoseconds
+	at    int64 // Unix time in milliseconds
 	place int   // in the heap, from 1; 0: no appointment
 }
 
@@ -27,10 +27,10 @@ func (d *due) set(s *Session, at time.Time) {
 		heap.Remove(&d.heap, a.place-1)
 	case at.IsZero():
 	case a.place > 0:
-		a.at = at.UnixNano()
+		a.at = at.UnixMilli()
 		heap.Fix(&d.heap, a.place-1)
 	default:
-		a.at = at.UnixNano()
+		a.at = at.UnixMilli()
 		heap.Push(&d.heap, s)
 	}
 }
@@ -39,7 +39,7 @@ func (d *due) set(s *Session, at time.Time) {
 func (d *due) take(now time.Time) (sessions []*Session) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for len(d.heap) > 0 && d.heap[0].due.at <= now.UnixNano() {
+	for len(d.heap) > 0 && d.heap[0].due.at <= now.UnixMilli() {
 		sessions = append(sessions, heap.Pop(&d.heap).(*Session))
 	}
 	return sessions

@@ -16,7 +16,13 @@ export const host = new URL(url).host;
 
 const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
-export const launch = (...more) => chromium.launch({ executablePath: process.env.BROWSER, args: args.concat(more) });
+const browsers = [];
+
+export async function launch(...more) {
+  const browser = await chromium.launch({ executablePath: process.env.BROWSER, args: args.concat(more) });
+  browsers.push(browser);
+  return browser;
+}
 
 const browser = await launch();
 
@@ -30,7 +36,7 @@ export async function order(what) {
 }
 
 export async function end() {
-  await browser.close();
+  for (const each of browsers) await each.close();
   answers.destroy();
 }
 

@@ -509,7 +509,6 @@ test("text at 200 %", async () => {
     await screenshot(page, `200-percent-${width}-ringing`);
     await close(page);
   }
-  await browser.close();
 });
 
 test("any path, and another clock of its own", async () => {
