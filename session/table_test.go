@@ -114,8 +114,8 @@ func TestNothingChangedNothingStored(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	inWorld(t, func(w *world) {
 		a := w.node.open("")
-		const alarms = 200
-		rule := "RRULE:FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0" + strings.Repeat("0", 3000)
+		const alarms = 2000
+		rule := "RRULE:FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0" + strings.Repeat("0", 400)
 		err := a.Update(w.Context(), func(s *session.State) (err error) {
 			for i := 0; i < alarms && err == nil; i++ {
 				s.Alarms, _, err = s.Alarms.Add(a.at(s), fmt.Sprint(rule, " ", i))
