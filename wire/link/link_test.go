@@ -394,3 +394,29 @@ func BenchmarkBatch(b *testing.B) {
 		l.Close()
 	}
 }
+
+// echo sends back what it receives, until the peer ends its side.
+type echo struct{ link Link }
+
+func (e *echo) Receive(p []byte) { _, _ = e.link.Send(p) }
+func (*echo) Ready()             {}
+func (e *echo) Ended(error)      { e.link.Close() }
+
+// A peer that ends its side with its last message reads the answer.
+func TestAnswerAfterEnd(t *testing.T) {
+	for range 100 {
+		server, client := tcpPair(t)
+		e := new(echo)
+		e.link = New(struct{ net.Conn }{server}, e)
+		if _, err := client.Write([]byte("last")); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		e.link.Start(nil)
+		if got, err := io.ReadAll(client); string(got) != "last" || err != nil {
+			t.Fatalf("%q %v", got, err)
+		}
+	}
+}

@@ -21,6 +21,8 @@ type stream struct {
 	refused  bool // Send took less than it was given meanwhile
 	closeOut bool // CloseWrite was called meanwhile
 	err      error
+	writers  int           // goroutines in write
+	settled  chan struct{} // closed when there are none; nil while nobody waits
 }
 
 // streamBuffer is what a stream holds while it waits for bytes: enough for a
@@ -43,11 +45,28 @@ func (l *stream) receive(early []byte) {
 		if n > 0 {
 			l.owner.Receive(in[:n])
 		}
+		if err == io.EOF {
+			l.settle()
+		}
 		if err != nil {
 			l.owner.Ended(err)
 			return
 		}
 	}
+}
+
+// settle waits for what is being written: a peer that ended its side with its
+// last message still reads the answer.
+func (l *stream) settle() {
+	l.mu.Lock()
+	if l.writers == 0 {
+		l.mu.Unlock()
+		return
+	}
+	settled := make(chan struct{})
+	l.settled = settled
+	l.mu.Unlock()
+	<-settled
 }
 
 func (l *stream) Send(p []byte) (int, error) {
@@ -67,6 +86,7 @@ func (l *stream) Send(p []byte) (int, error) {
 	}
 	l.out = append(l.out[:0], p...)
 	l.writing = true
+	l.writers++
 	go l.write()
 	return len(p), nil
 }
@@ -89,6 +109,12 @@ func (l *stream) write() {
 	}
 	if refused && err == nil {
 		l.owner.Ready()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writers--; l.writers == 0 && l.settled != nil {
+		close(l.settled)
+		l.settled = nil
 	}
 }
 
