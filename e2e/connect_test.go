@@ -203,24 +203,16 @@ func (b *browser) choke() {
 	until(b.t, "a tick is skipped", func() bool { return skipped() > before })
 }
 
-func (b *browser) dial(o websocket.DialOptions) (*client, *http.Response, error) {
-	o.HTTPClient = &http.Client{Transport: b}
-	conn, response, err := websocket.Dial(b.t.Context(), b.url(), &o)
-	if err != nil {
-		return nil, response, err
-	}
-	conn.SetReadLimit(1 << 20)
-	b.t.Cleanup(func() { _ = conn.CloseNow() })
-	return &client{t: b.t, conn: conn}, response, nil
-}
-
+// socket opens a connection that has not said anything yet.
 func (b *browser) socket(subprotocols ...string) *client {
 	b.t.Helper()
-	c, _, err := b.dial(websocket.DialOptions{Subprotocols: subprotocols})
+	conn, _, err := websocket.Dial(b.t.Context(), b.url(), &websocket.DialOptions{HTTPClient: &http.Client{Transport: b}, Subprotocols: subprotocols})
 	if err != nil {
 		b.t.Fatalf("%v\n%s", err, b.logged())
 	}
-	return c
+	conn.SetReadLimit(1 << 20)
+	b.t.Cleanup(func() { _ = conn.CloseNow() })
+	return &client{t: b.t, conn: conn}
 }
 
 func (b *browser) session(id string) *client {
@@ -369,6 +361,17 @@ func TestStreamEnds(t *testing.T) {
 				r.write(c.bytes)
 				if got := r.status(); got != c.status {
 					t.Errorf("%s: closed with %d, want %d", name, got, c.status)
+				}
+			}
+			for range 20 {
+				// Chromium ends its side with its close frame.
+				r := b.raw()
+				r.write(masked(0x81, "") + masked(0x88, "\x0f\xa1bye"))
+				if err := r.conn.(*tunnel).CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+				if got := r.status(); got != 4001 {
+					t.Errorf("with the end of its side, a client is closed with %d", got)
 				}
 			}
 		})

@@ -73,7 +73,12 @@ export async function open(options = {}, path = "/") {
 }
 
 export async function connected(page) {
-  await page.waitForSelector(".ready:not(.lost)", { state: "attached" });
+  try {
+    await page.waitForSelector(".ready:not(.lost)", { state: "attached", timeout: 60000 });
+  } catch (e) {
+    const { open, failures, commands, heard } = await page.evaluate(() => page.connection);
+    assert.fail(`not connected: ${JSON.stringify({ open, failures, commands, heard, faults: page.faults })}`);
+  }
   await text(page, "#exactness", /^· exact to ±\d/);
 }
 
