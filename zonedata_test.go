@@ -88,13 +88,14 @@ func messages(t *testing.T, address string, commands ...string) <-chan string {
 // expect waits for a message.
 func expect(t *testing.T, in <-chan string, want func(string) bool) {
 	t.Helper()
+	late := time.After(20 * time.Second)
 	for {
 		select {
 		case message := <-in:
 			if want(message) {
 				return
 			}
-		case <-time.After(20 * time.Second):
+		case <-late:
 			t.Fatal("in vain waited for a message")
 		}
 	}

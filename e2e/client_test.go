@@ -159,7 +159,10 @@ func (c *client) into(v any, command string) {
 // where there was none.
 func (c *client) closed() (websocket.StatusCode, string) {
 	c.t.Helper()
-	for {
+	for late := time.Now().Add(patience); ; {
+		if time.Now().After(late) {
+			c.t.Fatal("the connection goes on")
+		}
 		if _, err := c.read(); err != nil {
 			var closed websocket.CloseError
 			errors.As(err, &closed)

@@ -60,18 +60,18 @@ func TestStoreFaults(t *testing.T) {
 		"a file in the place of the directory": {
 			breaks: func(srv *server) {
 				if err := os.Rename(srv.storage(), srv.storage()+".away"); err != nil {
-					t.Fatal(err)
+					srv.t.Fatal(err)
 				}
 				if err := os.WriteFile(srv.storage(), []byte("a file"), 0o600); err != nil {
-					t.Fatal(err)
+					srv.t.Fatal(err)
 				}
 			},
 			mends: func(srv *server) {
 				if err := os.Remove(srv.storage()); err != nil {
-					t.Fatal(err)
+					srv.t.Fatal(err)
 				}
 				if err := os.Rename(srv.storage()+".away", srv.storage()); err != nil {
-					t.Fatal(err)
+					srv.t.Fatal(err)
 				}
 			},
 		},
@@ -305,8 +305,7 @@ func TestKillDuringManyChanges(t *testing.T) {
 	t.Logf("%d of %d changes were acknowledged before the crash", total.Load(), sessions*changes)
 }
 
-// limitDescriptors limits the descriptors of the process: to those that it has
-// plus none, or as it was before.
+// limitDescriptors limits the descriptors of the process, or lifts the limit again.
 func (s *server) limitDescriptors(n int) {
 	s.t.Helper()
 	pid := strconv.Itoa(s.command.Process.Pid)

@@ -83,6 +83,17 @@ func (s *server) ask(method, path string) (status int, body string) {
 	return response.StatusCode, string(b)
 }
 
+// await waits for a message.
+func (c *client) await(want string) {
+	c.t.Helper()
+	late := time.Now().Add(patience)
+	for c.receive() != want {
+		if time.Now().After(late) {
+			c.t.Fatalf("in vain waited for %q", want)
+		}
+	}
+}
+
 // tickAfter waits until the clock has told a time that lies a while after from.
 func (c *client) tickAfter(from time.Time, d time.Duration) {
 	for !c.tick().After(from.Add(d)) {
@@ -112,8 +123,7 @@ func TestMetrics(t *testing.T) {
 	c.err("nonsense")
 	c.ok("ALARM ADD +1s Tea")
 	c.err("ALARM ADD 07:30 One too many")
-	for m := ""; m != `ALRM:["Tea"]`; m = c.receive() {
-	}
+	c.await(`ALRM:["Tea"]`)
 	other := srv.open("")
 	id := other.id
 	other.ok("ALARM ADD +1s Unheard")

@@ -35,6 +35,12 @@ func TestPage(t *testing.T) {
 					command_rate 1
 				}
 			}
+			handle /short {
+				pyws_clock {
+					page
+					ring 1s
+				}
+			}
 			handle_path /deep/down/* {
 				pyws_clock {
 					page

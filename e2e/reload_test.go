@@ -205,8 +205,7 @@ func TestReloadWhileAlarmsRing(t *testing.T) {
 		clients[i].ok(fmt.Sprintf("ALARM ADD +1s Tea %d", i))
 	}
 	for i, c := range clients {
-		for want := fmt.Sprintf(`ALRM:["Tea %d"]`, i); c.receive() != want; {
-		}
+		c.await(fmt.Sprintf(`ALRM:["Tea %d"]`, i))
 	}
 	rings := make(map[*client]*atomic.Int64)
 	for _, c := range clients {

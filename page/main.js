@@ -98,11 +98,13 @@ class Page {
 
 	// A worker's timer, as those of hidden pages are slowed down.
 	keepBeat() {
+		const plain = () => setInterval(() => this.beat(), 1000);
 		try {
-			this.worker = new Worker('?heartbeat.js');
-			this.worker.onmessage = () => this.beat();
+			const worker = new Worker('?heartbeat.js');
+			worker.onmessage = () => this.beat();
+			worker.onerror = plain;
 		} catch (e) {
-			setInterval(() => this.beat(), 1000);
+			plain();
 		}
 	}
 

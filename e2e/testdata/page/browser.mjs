@@ -58,7 +58,7 @@ export async function open(options = {}, path = "/") {
   page.on("pageerror", (error) => page.faults.push(String(error.stack)));
   page.on("request", (request) => {
     page.requests.push(request.url());
-    if (new URL(request.url()).host !== host) page.faults.push(`request to ${request.url()}`);
+    if (new URL(request.url()).host !== host && request.url() !== "about:blank") page.faults.push(`request to ${request.url()}`);
   });
   page.on("websocket", (socket) => {
     page.socketURL = socket.url();

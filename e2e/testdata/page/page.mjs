@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import test, { after } from "node:test";
 import {
-  accessible, acorn, addAlarm, close, connected, end, fits, launch, open, order, ringsSoon, row, screenshot, session, text,
+  accessible, acorn, addAlarm, close, connected, end, fits, launch, open, order, ringsSoon, row, screenshot, session, text, url,
 } from "./browser.mjs";
 
 after(end);
@@ -227,6 +227,24 @@ test("the server stops and starts: known alarms ring, and what was done is kept"
   assert.equal(await session(page), known);
   await page.waitForFunction(() => page.alarms.list.every((alarm) => !alarm.ringing && !alarm.missed));
   assert.equal(await page.isVisible("#ring"), false);
+  await close(page);
+});
+
+test("an alarm that nobody heard is shown as missed", async () => {
+  const page = await open({}, "/short");
+  await connected(page);
+  await ringsSoon(page, "Tea", 1);
+  await page.waitForSelector(row("Tea"));
+  await page.goto("about:blank");
+  await page.waitForTimeout(5000); // nobody is there while it rings
+  await page.goto(`${url}/short`);
+  await text(page, row("Tea"), /Missed: \d\d:\d\d/);
+  await text(page, "#next", "Missed: Tea");
+  await screenshot(page, "missed");
+  await accessible(page, "missed");
+  await page.click(`${row("Tea")} .alarm-stop`);
+  await text(page, row("Tea"), /off/);
+  assert.equal(await page.isVisible("#next"), false);
   await close(page);
 });
 
