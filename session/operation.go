@@ -132,41 +132,66 @@ func attempt[T any](ctx context.Context, t *Table, name string, op func(context.
 
 // health logs when the store begins to fail and when it works again, at most once a minute.
 type health struct {
-	failing atomic.Bool
+	failing atomic.Int32 // an access, or nothing
 	mu      sync.Mutex
 	logged  time.Time
 	told    bool
 }
 
-const logInterval = time.Minute
+// What an operation does with the storage. One that is full or read-only can be read all the same, so that reading
+// does not show that writing works again.
+const (
+	nothing int32 = iota
+	reading
+	writing
+)
 
-// Failing says whether the last operation of the store failed, as far as that is known.
-func (t *Table) Failing() bool { return t.health.failing.Load() }
+func access(operation string) int32 {
+	if operation == "save" || operation == "delete" {
+		return writing
+	}
+	return reading
+}
+
+const logInterval = time.Minute
 
 func (h *health) note(t *Table, name string, err error) {
 	if t.stopped.Err() != nil {
 		return
 	}
-	log := t.backends.current().log
 	damaged := errors.Is(err, ErrDamaged) && name != "secret" // one session's trouble, not the store's
-	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || damaged {
-		if !h.failing.Load() {
-			return
-		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.failing.Store(false)
-		if h.told {
-			h.told = false
-			log.Info("session store works again")
-		}
+	switch {
+	case err == nil:
+		h.worked(t, access(name))
+	case errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || damaged:
+		h.worked(t, reading)
+	default:
+		h.failed(t, name, err)
+	}
+}
+
+func (h *health) worked(t *Table, what int32) {
+	if f := h.failing.Load(); f == nothing || f > what {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.failing.Store(true)
-	if h.logged.IsZero() || time.Since(h.logged) >= logInterval {
-		h.logged, h.told = time.Now(), true
-		log.Error("session store fails", zap.String("operation", name), zap.Error(err))
+	h.failing.Store(nothing)
+	if h.told {
+		h.told = false
+		t.backends.current().log.Info("session store works again")
 	}
 }
+
+func (h *health) failed(t *Table, name string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failing.Store(max(h.failing.Load(), access(name)))
+	if h.logged.IsZero() || time.Since(h.logged) >= logInterval {
+		h.logged, h.told = time.Now(), true
+		t.backends.current().log.Error("session store fails", zap.String("operation", name), zap.Error(err))
+	}
+}
+
+// Failing says whether the store fails: whether an operation failed, and none like it has worked since.
+func (t *Table) Failing() bool { return t.health.failing.Load() != nothing }

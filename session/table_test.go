@@ -311,6 +311,7 @@ func TestLingerIsBounded(t *testing.T) {
 		for range 100 {
 			n.open("").leave()
 		}
+		time.Sleep(time.Second) // there is a rest between two looks
 		synctest.Wait()
 		if n.Len() > 10 {
 			w.Errorf("%d sessions linger: want at most 10", n.Len())
