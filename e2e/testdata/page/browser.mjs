@@ -104,6 +104,7 @@ export async function text(page, selector, want) {
 
 // Finds what axe-core finds to hinder people.
 export async function accessible(page, state) {
+  await page.waitForFunction(() => !document.getAnimations().some((each) => each instanceof CSSTransition)); // faded in
   await page.evaluate(`{ let module, exports; ${axe} }`);
   const { violations } = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
   const found = violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html} ${n.failureSummary}`));
