@@ -19,6 +19,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/pyws-clock/pyws_clock"
+	_ "github.com/pyws-clock/pyws_clock/session/natsstore"
 )
 
 // asCaddy makes the test binary a Caddy: it is built once, and has the race
@@ -105,6 +106,9 @@ func (s *server) storage() string { return filepath.Join(s.dir, "storage") }
 func (s *server) caddy(args ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0], args...)
 	c.Env = append(os.Environ(), asCaddy+"=1", "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "HOME="+s.dir)
+	if s.site.tls {
+		c.Env = append(c.Env, "GODEBUG=http2xconnect=1")
+	}
 	c.Dir = s.dir
 	return c
 }

@@ -27,7 +27,6 @@ import (
 // startTLS runs a Caddy whose site speaks HTTP/1.1, 2 and 3 over TLS, and
 // takes WebSockets over each of them.
 func startTLS(t *testing.T, s site) *server {
-	t.Setenv("GODEBUG", "http2xconnect=1") // of the server
 	s.tls = true
 	srv := start(t, s)
 	until(t, "the site has its certificate", func() bool {
@@ -227,6 +226,7 @@ func TestVersions(t *testing.T) {
 	srv := startTLS(t, site{options: "page"})
 	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			b := srv.browser(t, version)
 			request, _ := http.NewRequest(http.MethodGet, b.url(), nil)
 			page, err := b.transport.RoundTrip(request)
@@ -272,6 +272,7 @@ func TestConnectIsRefused(t *testing.T) {
 		global: "servers {\ntrusted_proxies static 127.0.0.1/32\n}"})
 	for _, version := range versions[1:] {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			b := srv.browser(t, version)
 			status := func(protocol string, header ...string) *http.Response {
 				h := http.Header{"Sec-Websocket-Version": {"13"}}
@@ -323,6 +324,7 @@ func TestIdleStream(t *testing.T) {
 	}`})
 	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			b := srv.browser(t, version)
 			silent := b.socket("time")
 			c := b.session("") // from which nothing comes
@@ -345,6 +347,7 @@ func TestStreamEnds(t *testing.T) {
 	srv := startTLS(t, site{})
 	for _, version := range versions[1:] {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			b := srv.browser(t, version)
 			for name, c := range map[string]struct {
 				bytes  string
@@ -418,6 +421,7 @@ func (s *server) awaitHandlers() {
 func TestChokedStream(t *testing.T) {
 	for _, version := range versions[1:] {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			srv := startTLS(t, site{options: "command_rate 1000000"})
 			srv.browser(t, version).choke()
 			if !strings.Contains(srv.get("/debug/pprof/goroutine?debug=2"), "pyws_clock.(*Handler).ServeHTTP") {

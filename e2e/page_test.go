@@ -15,6 +15,9 @@ import (
 // With PYWS_CLOCK_SCREENSHOTS set to a directory, pictures of the page's main
 // states are written there.
 func TestPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	browser := findBrowser(t)
 	dir := t.TempDir()
 	npm := exec.Command("npm", "install", "--prefix", dir, "--no-audit", "--no-fund", "--silent",

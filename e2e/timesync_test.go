@@ -55,6 +55,7 @@ func TestTimeSubprotocol(t *testing.T) {
 	srv := startTLS(t, site{options: "hello_timeout 1s"})
 	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			b := srv.browser(t, version)
 			c := &webClock{b.socket("chat", "time"), time.Now()}
 			if got := c.conn.Subprotocol(); got != "time" {
