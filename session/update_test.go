@@ -45,6 +45,39 @@ func TestFailingStore(t *testing.T) {
 	})
 }
 
+// TestFailing has a store fail that can still be read, as a full disk can.
+func TestFailing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, n := w.node.open(""), w.newNode()
+		a.remember()
+		check := func(when string, want bool) {
+			w.Helper()
+			if n.Failing() != want {
+				w.Errorf("%s: failing is %t", when, !want)
+			}
+		}
+		check("at first", false)
+		n.store.Set(fails("load"))
+		_, err := n.tryOpen(a.ID())
+		w.unavailable(err, "failed")
+		check("reading fails", true)
+		n.store.Set(fails("save"))
+		b := n.open(a.ID())
+		check("reading works", false)
+		w.unavailable(b.setZone("Europe/Berlin"), "failed")
+		check("writing fails", true)
+		c := w.node.open("")
+		c.remember()
+		n.open(c.ID())
+		check("reading works, writing does not", true)
+		n.store.Set(nil)
+		if err := b.setZone("Europe/Berlin"); err != nil {
+			w.Error(err)
+		}
+		check("writing works", false)
+	})
+}
+
 // TestAmbiguousFailure has operations fail that were done: they are undone.
 func TestAmbiguousFailure(t *testing.T) {
 	does := func(operation string) storetest.Plan {
