@@ -117,10 +117,10 @@ func (s *stream) isClosed() bool {
 // longAgo is a deadline that ends what waits.
 var longAgo = time.Unix(1, 0)
 
-// CloseWrite ends the stream in good order, after what was written. A handler
+// CloseBoth ends the stream in good order, after what was written. A handler
 // can end its side of a stream by returning only: so nothing more is read,
 // which lets the hub end the connection.
-func (s *stream) CloseWrite() error {
+func (s *stream) CloseBoth() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.returned {

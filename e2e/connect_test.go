@@ -268,12 +268,14 @@ func TestVersions(t *testing.T) {
 }
 
 func TestConnectIsRefused(t *testing.T) {
-	srv := startTLS(t, site{options: "origins *.example.org\nmax_connections 2\nmax_connections_per_client 1", around: "respond next 418",
-		global: "servers {\ntrusted_proxies static 127.0.0.1/32\n}"})
 	for _, version := range versions[1:] {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			b := srv.browser(t, version)
+			b := startTLS(t, site{
+				options: "origins *.example.org\nmax_connections 2\nmax_connections_per_client 1",
+				around:  "respond next 418",
+				global:  "servers {\ntrusted_proxies static 127.0.0.1/32\n}",
+			}).browser(t, version)
 			status := func(protocol string, header ...string) *http.Response {
 				h := http.Header{"Sec-Websocket-Version": {"13"}}
 				for ; len(header) > 0; header = header[2:] {
@@ -346,35 +348,38 @@ func TestIdleStream(t *testing.T) {
 func TestStreamEnds(t *testing.T) {
 	srv := startTLS(t, site{})
 	for _, version := range versions[1:] {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			b := srv.browser(t, version)
-			for name, c := range map[string]struct {
-				bytes  string
-				status int
-			}{
-				"close":                {masked(0x88, "\x03\xe8"), 1000},
-				"close without status": {masked(0x88, ""), 1005},
-				"binary":               {masked(0x82, "x"), 1003},
-				"too big":              {masked(0x81, strings.Repeat("x", 4097)), 1009},
-				"opened":               {masked(0x81, "") + masked(0x88, "\x0f\xa1bye"), 4001},
-				"deleted":              {masked(0x81, "") + masked(0x81, "SESSION DEL"), 1000},
-			} {
-				r := b.raw()
+		for name, c := range map[string]struct {
+			bytes  string
+			status int
+		}{
+			"close":                {masked(0x88, "\x03\xe8"), 1000},
+			"close without status": {masked(0x88, ""), 1005},
+			"opened":               {masked(0x81, "") + masked(0x88, "\x0f\xa1bye"), 4001},
+			"binary":               {masked(0x82, "x"), 1003},
+			"too big":              {masked(0x81, strings.Repeat("x", 4097)), 1009},
+			"deleted, no answer":   {masked(0x81, "") + masked(0x81, "SESSION DEL"), 1000},
+			"deleted, answer":      {masked(0x81, "") + masked(0x81, "SESSION DEL") + masked(0x88, "\x03\xe8"), 1000},
+		} {
+			t.Run(version+" "+name, func(t *testing.T) {
+				t.Parallel()
+				r := srv.browser(t, version).raw()
 				r.write(c.bytes)
 				if got := r.status(); got != c.status {
-					t.Errorf("%s: closed with %d, want %d", name, got, c.status)
+					t.Errorf("closed with %d, want %d", got, c.status)
 				}
-			}
+			})
+		}
+		// Chromium ends its side with its close frame.
+		t.Run(version+" at once", func(t *testing.T) {
+			b := srv.browser(t, version)
 			for range 20 {
-				// Chromium ends its side with its close frame.
 				r := b.raw()
 				r.write(masked(0x81, "") + masked(0x88, "\x0f\xa1bye"))
 				if err := r.conn.(*tunnel).CloseWrite(); err != nil {
 					t.Fatal(err)
 				}
 				if got := r.status(); got != 4001 {
-					t.Errorf("with the end of its side, a client is closed with %d", got)
+					t.Errorf("closed with %d", got)
 				}
 			}
 		})

@@ -40,17 +40,20 @@ type conn struct {
 	link      link.Link
 	admission *Admission
 	role      Role
+	halves    bool // each side of the link ends by itself
 	done      func()
 	index     int // in hub.conns, guarded by hub.mu
 	id        uint64
 	began     time.Duration // since the hub began
 
-	decoder  frame.Decoder // of the goroutine that reads, as is limiter
+	decoder  frame.Decoder // of the goroutine that reads, as are the next two
+	failed   bool          // the decoder has, and finds no more messages
 	limiter  *rate.Limiter // nil until the first command
 	commands int
 
 	mu      sync.Mutex
 	state   connState
+	parted  bool // the client has sent a close frame
 	session *session.Session
 	feed    *feed
 	shown   sign  // that the last TZN message told
@@ -80,6 +83,7 @@ var lastID atomic.Uint64
 
 func newConn(h *Hub, a *Admission, role Role, rwc io.ReadWriteCloser, done func()) *conn {
 	c := &conn{hub: h, admission: a, role: role, done: done, id: lastID.Add(1), began: h.elapsed()}
+	c.halves = link.HalfCloses(rwc)
 	c.link = link.New(rwc, c)
 	return c
 }
@@ -109,15 +113,21 @@ func (c *conn) helloTimeout() {
 
 // Receive is called by the link with what the client sent.
 func (c *conn) Receive(p []byte) {
-	for len(p) > 0 && c.reading() {
+	for len(p) > 0 && !c.failed {
+		reading := c.reading()
 		m, rest, err := c.decoder.Next(p)
 		if err != nil {
+			c.failed = true
 			var violation *frame.Error
 			errors.As(err, &violation)
 			c.close(endViolation(violation))
 			return
 		}
-		c.receive(m)
+		if m.Op == frame.Close {
+			c.receiveClose(m.Status)
+		} else if reading {
+			c.receive(m)
+		}
 		p = rest
 	}
 }
@@ -159,9 +169,18 @@ func (c *conn) receive(m frame.Message) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.unanswered = 0
-	case frame.Close:
-		c.close(endClient(m.Status))
 	}
+}
+
+// receiveClose deals with a close frame, which may be the answer to one.
+func (c *conn) receiveClose(status int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.parted = true
+	if c.state == closing && !c.halves {
+		c.endSide()
+	}
+	c.closeLocked(endClient(status))
 }
 
 // Ended is called by the link when nothing more will come.
@@ -212,13 +231,18 @@ func (c *conn) closeLocked(e ending) {
 	c.state, c.ending = closing, e
 	c.stopTimer()
 	c.timer = time.AfterFunc(closeFor, func() { c.link.Close() })
-	if !c.blocked {
-		// Half-closed, the connection still takes what the client has under
-		// way: input that nobody reads would reset it, and with it the close
-		// frame would be lost.
+	c.endSide()
+	c.wake()
+}
+
+// endSide ends the server's side after the close frame. Half-closed, the
+// connection still takes what the client has under way: input that nobody reads
+// would reset it, and with it the close frame would be lost. Where the sides
+// end only together, the client is to have sent its own close frame.
+func (c *conn) endSide() {
+	if !c.blocked && (c.halves || c.parted) {
 		c.link.CloseWrite()
 	}
-	c.wake()
 }
 
 // drop ends the connection at once.
@@ -300,7 +324,7 @@ func (c *conn) Ready() {
 	}
 	c.out = nil
 	if c.state == closing {
-		c.link.CloseWrite()
+		c.endSide()
 		return
 	}
 	c.wake()

@@ -39,7 +39,8 @@ type Link interface {
 	// not be called before. The link does not keep p.
 	Send(p []byte) (n int, err error)
 
-	// CloseWrite ends the sending side, after what Send took.
+	// CloseWrite ends the sending side, after what Send took. Where the two
+	// sides end only together, see [HalfCloses], it ends both.
 	CloseWrite() error
 
 	// Close ends the link at once and makes Ended follow, if it was not called yet.
@@ -51,7 +52,15 @@ type Link interface {
 // found out only when they are full.
 const sendBuffer = 32 << 10
 
-// New makes a link of conn, which it will close.
+// HalfCloses reports whether a connection can end its sending side alone.
+func HalfCloses(conn io.ReadWriteCloser) bool {
+	_, ok := conn.(interface{ CloseWrite() error })
+	return ok
+}
+
+// New makes a link of conn, which it will close. A connection that is no
+// [net.Conn] has the method CloseWrite if it can end its sending side alone,
+// or else CloseBoth, which ends both sides after what was written.
 func New(conn io.ReadWriteCloser, owner Owner) Link {
 	switch conn := conn.(type) {
 	case *net.TCPConn:

@@ -138,10 +138,12 @@ func (l *stream) Close() error {
 	return l.conn.Close()
 }
 
-// closeWrite ends the sending side where that can be had: TCP, TLS and the
-// streams of HTTP/2 and 3 have it.
+// closeWrite ends the sending side, or both, where that can be had.
 func closeWrite(conn io.ReadWriteCloser) {
-	if half, ok := conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
+	switch conn := conn.(type) {
+	case interface{ CloseWrite() error }:
+		_ = conn.CloseWrite()
+	case interface{ CloseBoth() error }:
+		_ = conn.CloseBoth()
 	}
 }
