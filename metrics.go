@@ -42,6 +42,7 @@ type metricSet struct {
 	refused     *prometheus.CounterVec
 	ticks       *prometheus.CounterVec
 	skipped     *prometheus.CounterVec
+	lost        *prometheus.CounterVec
 	lateness    *prometheus.HistogramVec
 	commands    *prometheus.CounterVec
 	rang        *prometheus.CounterVec
@@ -84,6 +85,8 @@ func newMetricSet() *metricSet {
 		refused:     counter("handshakes_refused_total", "Handshakes that were refused, by reason.", "handler", "reason"),
 		ticks:       counter("ticks_sent_total", "Seconds that connections were told.", "handler"),
 		skipped:     counter("ticks_skipped_total", "Seconds that connections missed since they did not keep up.", "handler"),
+		lost: counter("seconds_missed_total",
+			"Seconds of which no connection was told: the process did not run, or the clock was set forward.", "handler"),
 		lateness: histogram("tick_lateness_seconds", "Time from the start of a second until a batch of connections was told it.",
 			latenessBuckets, "handler"),
 		commands:   counter("commands_total", "Commands, by result.", "handler", "command", "result"),
@@ -110,7 +113,7 @@ func (m *metricSet) register(r prometheus.Registerer) error {
 // vectors are all metrics that belong to an owner.
 func (m *metricSet) vectors() []vector {
 	return []vector{
-		m.connections, m.opened, m.closed, m.refused, m.ticks, m.skipped, m.lateness, m.commands,
+		m.connections, m.opened, m.closed, m.refused, m.ticks, m.skipped, m.lost, m.lateness, m.commands,
 		m.rang, m.missed, m.operations, m.durations,
 	}
 }
@@ -176,6 +179,7 @@ type handlerMetrics struct {
 	refused     map[string]prometheus.Counter // by reason
 	ticks       prometheus.Counter
 	skipped     prometheus.Counter
+	lost        prometheus.Counter
 	lateness    prometheus.Observer
 	commands    map[[2]string]prometheus.Counter // by name and result
 }
@@ -193,6 +197,7 @@ func (m *metricSet) handler(name string) *handlerMetrics {
 		refused:     make(map[string]prometheus.Counter),
 		ticks:       m.ticks.WithLabelValues(name),
 		skipped:     m.skipped.WithLabelValues(name),
+		lost:        m.lost.WithLabelValues(name),
 		lateness:    m.lateness.WithLabelValues(name),
 		commands:    make(map[[2]string]prometheus.Counter),
 	}
@@ -233,6 +238,9 @@ func (h *handlerMetrics) Ticked(sent, skipped int, late time.Duration) {
 		h.lateness.Observe(late.Seconds())
 	}
 }
+
+// SecondsMissed implements [wire.Observer].
+func (h *handlerMetrics) SecondsMissed(n int) { h.lost.Add(float64(n)) }
 
 // CommandDone implements [wire.Observer].
 func (h *handlerMetrics) CommandDone(name string, err error) {

@@ -73,6 +73,7 @@ func TestMetricsCount(t *testing.T) {
 	h.ConnectionOpened()
 	h.Ticked(60, 4, time.Millisecond)
 	h.Ticked(0, 64, time.Millisecond)
+	h.SecondsMissed(5)
 	for _, outcome := range wire.Outcomes() {
 		h.ConnectionOpened()
 		h.ConnectionClosed(outcome, time.Second)
@@ -112,6 +113,7 @@ func TestMetricsCount(t *testing.T) {
 		"connections_opened_total{kitchen}":    float64(1 + len(wire.Outcomes())),
 		"ticks_sent_total{kitchen}":            60,
 		"ticks_skipped_total{kitchen}":         68,
+		"seconds_missed_total{kitchen}":        5,
 		"alarms_rung_total{files}":             2,
 		"alarms_missed_total{files}":           3,
 		"connections{kitchen}":                 1,

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -262,13 +263,28 @@ func TestClockStepsBackFar(t *testing.T) {
 	})
 }
 
+// missedSeconds is an Observer that counts them.
+type missedSeconds struct {
+	nobody
+	atomic.Int64
+}
+
+func (m *missedSeconds) SecondsMissed(n int) { m.Add(int64(n)) }
+
 // After a late wake-up the second that it is comes, on the second from then on.
 func TestLateWakeUp(t *testing.T) {
 	inWorld(t, "2026-11-22T12:00:00Z", "UTC", func(t *testing.T, w *world) {
 		p, _ := w.open("")
 		p.want("TZN:UTC", "2026-11-22T12:00:00+00:00", "2026-11-22T12:00:01+00:00")
+		var missed missedSeconds
+		cfg := *w.cfg
+		cfg.Observer = &missed
+		w.hub.Push(&cfg)
 		w.clock.step(7*time.Second + 600*time.Millisecond)
 		p.want("2026-11-22T12:00:09+00:00")
+		if n := missed.Load(); n != 7 {
+			t.Errorf("%d seconds are counted as missed, want 7", n)
+		}
 		if now := w.clock.now(); now.Nanosecond() != 600e6 {
 			t.Errorf("the late second came at %s", now)
 		}

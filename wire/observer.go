@@ -15,6 +15,10 @@ type Observer interface {
 	// after the start of the second the last of them was told.
 	Ticked(sent, skipped int, late time.Duration)
 
+	// SecondsMissed tells how many seconds passed of which no connection was
+	// told: the process did not run, or the clock was set forward.
+	SecondsMissed(n int)
+
 	// CommandDone tells of a command, by its [Command.Name] or
 	// [UnknownCommand], and of its error or nil.
 	CommandDone(name string, err error)
@@ -29,4 +33,5 @@ type nobody struct{}
 func (nobody) ConnectionOpened()                      {}
 func (nobody) ConnectionClosed(string, time.Duration) {}
 func (nobody) Ticked(int, int, time.Duration)         {}
+func (nobody) SecondsMissed(int)                      {}
 func (nobody) CommandDone(string, error)              {}

@@ -53,6 +53,9 @@ func (h *Hub) run(ctx context.Context) {
 		if !due(now.Unix(), last) {
 			continue
 		}
+		if missed := now.Unix() - last - 1; missed > 0 {
+			h.config.Load().Observer.SecondsMissed(int(missed))
+		}
 		last = now.Unix()
 		h.tickAt(now)
 		if !h.anyHeld() {
