@@ -27,23 +27,43 @@ type waiter interface {
 	writable()
 }
 
-// thePoller is the one of the process. It lives as long as the process, and
-// costs one goroutine.
-var thePoller = sync.OnceValues(func() (*poller, error) {
+// one is the poller of the process. It lives as long as the process, and costs
+// one goroutine.
+var one struct {
+	sync.Mutex
+	poller *poller
+}
+
+// thePoller returns the one of the process. Where it could not be made, for
+// want of a descriptor, the next call tries again.
+func thePoller() (*poller, error) {
+	one.Lock()
+	defer one.Unlock()
+	if one.poller != nil {
+		return one.poller, nil
+	}
+	var err error
+	one.poller, err = newPoller()
+	return one.poller, err
+}
+
+func newPoller() (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
 	if err := unix.SetNonblock(fd, true); err != nil { // for os.NewFile
+		_ = unix.Close(fd)
 		return nil, err
 	}
 	p := &poller{epoll: os.NewFile(uintptr(fd), "epoll")}
 	if p.raw, err = p.epoll.SyscallConn(); err != nil {
+		_ = p.epoll.Close()
 		return nil, err
 	}
 	go p.run()
 	return p, nil
-})
+}
 
 // add begins to tell w of each change on the socket fd.
 func (p *poller) add(fd int, w waiter) error {
