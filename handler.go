@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/coder/websocket"
-	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
 	clockpage "github.com/pyws-clock/pyws_clock/page"
@@ -31,15 +30,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.noteRefusal(refusedOrigin, err)
 		return caddyhttp.Error(http.StatusForbidden, err)
 	}
-	admission, err := h.shared.hub.Admit(clientAddr(r))
+	client := clientAddr(r)
+	admission, err := h.shared.hub.Admit(client)
 	switch {
 	case errors.Is(err, wire.ErrClientFull):
-		h.noteRefusal(refusedClientFull, err)
+		h.noteCrowd(refusedClientFull, client, err)
+		hangUp(w, r)
 		return caddyhttp.Error(http.StatusTooManyRequests, err)
 	case err != nil:
+		h.noteCrowd(refusedFull, client, err)
+		hangUp(w, r)
 		w.Header().Set("Retry-After", "10")
-		h.noteRefusal(refusedFull, err)
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+		// Caddy would log an error of the server with the whole request, for
+		// each of those who come in vain.
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return nil
 	}
 	if isConnect(r) {
 		return h.serveStream(admission, w, r)
@@ -62,12 +67,6 @@ func role(r *http.Request) wire.Role {
 	return wire.Clock
 }
 
-// noteRefusal counts and logs that a handshake was refused.
-func (h *Handler) noteRefusal(reason string, err error) {
-	h.shared.metrics.refused[reason].Inc()
-	h.config.Logger.Debug("handshake refused", zap.String("reason", reason), zap.Error(err))
-}
-
 // isUpgrade reports whether a request asks for a WebSocket; RFC 6455, section
 // 4.2.1.
 func isUpgrade(r *http.Request) bool {
@@ -87,31 +86,31 @@ func clientAddr(r *http.Request) netip.Addr {
 // was read from it already. After an error the client has its answer.
 func handshake(w http.ResponseWriter, r *http.Request) (conn net.Conn, early []byte, err error) {
 	taker := &connTaker{ResponseWriter: w}
-	c, err := websocket.Accept(taker, r, &websocket.AcceptOptions{
+	_, err = websocket.Accept(taker, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // checkOrigin did it
 		CompressionMode:    websocket.CompressionDisabled,
 		Subprotocols:       []string{wire.TimeSubprotocol},
 	})
-	if err != nil {
+	if taker.conn == nil {
 		return nil, nil, err
 	}
-	_ = c.CloseNow() // closes the other end of a pipe, see Hijack
 	return taker.conn, taker.early, nil
 }
 
-// connTaker lets the library do the handshake, and keeps the connection for
-// the hub. The library's own connection reads and writes messages; ticks go
-// out as finished frames, and a connection that is idle is to cost next to
-// nothing.
+// connTaker lets the library do the handshake, and then takes the connection
+// away from it. The library's own reads and writes messages; ticks go out as
+// finished frames, and a connection that is idle is to cost next to nothing.
 type connTaker struct {
 	http.ResponseWriter
 	conn  net.Conn
 	early []byte
 }
 
-// Hijack takes the connection and gives the library an end of a pipe in its
-// stead. It asks the innermost writer: those around it wrap the connection to
-// count bytes, which would hide the socket.
+// errTaken is what the library hears in the place of the connection.
+var errTaken = errors.New("the connection is taken")
+
+// Hijack takes the connection. It asks the innermost writer: those around it
+// wrap the connection to count bytes, which would hide the socket.
 func (t *connTaker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(innermostWriter(t.ResponseWriter)).Hijack()
 	if err != nil {
@@ -119,10 +118,21 @@ func (t *connTaker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	peeked, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	t.conn, t.early = innermost(conn), append([]byte(nil), peeked...)
+	return nil, nil, errTaken
+}
 
-	stub, other := net.Pipe()
-	_ = other.Close()
-	return stub, bufio.NewReadWriter(bufio.NewReaderSize(stub, 16), bufio.NewWriterSize(stub, 16)), nil
+// WriteHeader and Write keep from the client what the library says of errTaken.
+func (t *connTaker) WriteHeader(status int) {
+	if t.conn == nil {
+		t.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (t *connTaker) Write(p []byte) (int, error) {
+	if t.conn == nil {
+		return t.ResponseWriter.Write(p)
+	}
+	return len(p), nil
 }
 
 // innermostWriter is the writer of the server itself.
