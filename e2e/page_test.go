@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv := start(t, site{
-		options: "page",
+		options: "page\nring 10m", // so that no slow machine lets one end
 		around: fmt.Sprintf(`
 			handle /narrow {
 				pyws_clock {
@@ -55,16 +56,27 @@ func TestPage(t *testing.T) {
 			}`, filepath.Join(root, "page", "example")),
 	})
 
+	secure := startTLS(t, site{options: "page"})
+	_, port, err := net.SplitHostPort(secure.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	node := exec.CommandContext(ctx, "node", filepath.Join("testdata", "page", "page.mjs"))
 	node.Env = append(os.Environ(), "PACKAGES="+dir+"/", "BROWSER="+browser, "CLOCK=http://"+srv.address,
-		"SCRIPTS="+filepath.Join(root, "page"))
+		"SECURE_CLOCK=https://localhost:"+port, "SCRIPTS="+filepath.Join(root, "page"),
+		"README="+filepath.Join(root, "README.md"))
 	report, err := os.Create(filepath.Join(dir, "report"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer report.Close()
+	defer func() {
+		text, _ := os.ReadFile(report.Name())
+		t.Logf("%s", text)
+	}()
 	node.Stdout = report
 	orders, answers := pipes(t, node)
 	if err := node.Start(); err != nil {
@@ -76,8 +88,7 @@ func TestPage(t *testing.T) {
 		fmt.Fprintln(answers, "done")
 	}
 	if err := node.Wait(); err != nil {
-		text, _ := os.ReadFile(report.Name())
-		t.Errorf("%v\n%s", err, text)
+		t.Error(err)
 	}
 }
 
@@ -120,6 +131,8 @@ func (s *server) obey(order string) {
 		s.awaitExit()
 	case "start":
 		s.run()
+	case "alone":
+		until(s.t, "the last connection has ended", func() bool { return s.metrics().of("connections") == 0 })
 	case "reload":
 		if err := s.reload(); err != nil {
 			s.t.Fatal(err)

@@ -82,6 +82,7 @@ class AlarmList {
 		const now = page.time.now(), local = page.zone.local(now);
 		const ringing = page.ringing.includes(alarm.name);
 		const due = dueLocal(alarm);
+		const snoozed = page.alarms.snoozedUntil(alarm, now);
 		const when = describeWhen(alarm.when, local, page.zone);
 
 		row.className = 'alarm' + (ringing ? ' ringing' : '') + (alarm.enabled ? '' : ' off');
@@ -89,22 +90,24 @@ class AlarmList {
 		setText(parts.time, due === null ? when.time : format.time(due));
 		setText(parts.when, when.text);
 		const state = ringing ? say('ringing') :
-			alarm.snoozed_until ? say('snoozed until {}', format.dayAndTime(localOf(alarm.snoozed_until), local)) :
+			snoozed ? say('snoozed until {}', format.dayAndTime(page.zone.local(snoozed), local)) :
 			alarm.missed ? say('Missed: {}', format.dayAndTime(localOf(alarm.missed), local)) :
 			due === null ? say('off') : this.waiting(due, alarm, now);
 		setText(parts.state, state);
 		parts.state.classList.toggle('urgent', ringing || !!alarm.missed);
 
-		setText(parts.stop, ringing ? say('Stop') : alarm.snoozed_until ? say('End snooze') : say('Dismiss'));
-		setText(parts.snooze, say('Snooze {} min', preferences.snooze));
-		parts.stop.hidden = row.asked || !ringing && !alarm.snoozed_until && !alarm.missed;
+		setText(parts.stop, ringing ? say('Stop') : snoozed ? say('End snooze') : say('Dismiss'));
+		setText(parts.snooze, say('Snooze {}', format.duration(preferences.snooze * 60000)));
+		parts.stop.hidden = row.asked || !ringing && !snoozed && !alarm.missed;
 		parts.snooze.hidden = row.asked || !ringing;
 		parts['delete-now'].hidden = parts.keep.hidden = !row.asked;
 	}
 
-	// "in 7 h", or the day where that is more than a day away.
+	// "in 7 h", or the day where that is more than a day away. Nothing is said
+	// of what has passed without a server that could tell the next time.
 	waiting(due, alarm, now) {
 		const left = Date.parse(alarm.next) - now;
+		if (!(left > -1000)) return '';
 		if (left < 86400000) return say('in {}', format.duration(left));
 		return /^\d{4}-/.test(alarm.when) ? '' : format.day.format(due);
 	}

@@ -65,6 +65,13 @@ class Alarms {
 		this.ended.set(name, { at: now, snoozed, told: false });
 	}
 
+	// Until when an alarm is snoozed: as the server says, or as it was done here
+	// and the server does not know yet; 0 if it is not.
+	snoozedUntil(alarm, now) {
+		const { snoozed } = this.ended.get(alarm.name) || { snoozed: 0 };
+		return snoozed > now ? snoozed : alarm.snoozed_until ? Date.parse(alarm.snoozed_until) : 0;
+	}
+
 	// Tells the server what was ended here.
 	tell(connection, now) {
 		for (const [name, end] of this.ended) {

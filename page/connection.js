@@ -16,6 +16,7 @@ class Connection {
 		this.commands = [];   // those without a result; the first one was sent
 		this.failures = 0;    // since a connection last stood
 		this.retryAt = 0;     // as performance.now()
+		this.checked = performance.now(); // when last
 		this.joining = null;  // see join
 		addEventListener('storage', e => this.stored(e));
 		addEventListener('online', () => this.retry());

@@ -30,7 +30,7 @@ class Ring {
 		document.documentElement.classList.toggle('ringing', ringing);
 		this.section.hidden = !ringing;
 		setText(this.heading, text);
-		setText(this.snooze, say('Snooze {} min', preferences.snooze));
+		setText(this.snooze, say('Snooze {}', format.duration(preferences.snooze * 60000)));
 		setText(document.getElementById('announcement'), ringing ? text + ': ' + say('ringing') : '');
 		this.sound.ring(ringing);
 		for (const name of begun) this.notify(name);

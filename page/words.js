@@ -52,7 +52,7 @@ const words = {
 	'Dismiss': ['Gesehen', 'Vu', 'Visto'],
 	'End snooze': ['Schlummern beenden', 'Ne plus rappeler', 'No volver a sonar'],
 	'Stop': ['Aus', 'Arrêter', 'Parar'],
-	'Snooze {} min': ['Noch {} min', 'Encore {} min', '{} min más'],
+	'Snooze {}': ['Noch {}', 'Encore {}', '{} más'],
 	'This device is in {}.': ['Dieses Gerät ist in {}.', 'Cet appareil est à {}.', 'Este dispositivo está en {}.'],
 	'Keep {}': ['Bei {} bleiben', 'Garder {}', 'Mantener {}'],
 	'Use this zone': ['Diese Zone verwenden', 'Utiliser ce fuseau', 'Usar esta zona'],

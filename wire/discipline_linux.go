@@ -14,13 +14,19 @@ func discipline() (maxError time.Duration, leap leapIndicator) {
 	if err != nil {
 		return maxDispersion, leapUnknown
 	}
-	return kernelDiscipline(state, time.Duration(t.Maxerror)*time.Microsecond)
+	return kernelDiscipline(state, &t)
 }
 
 // kernelDiscipline is what the state of the kernel's clock means. Where the
 // clock is not synchronised, its maximum error may be any number, such as the
-// zero that chronyd leaves.
-func kernelDiscipline(state int, maxError time.Duration) (time.Duration, leapIndicator) {
+// zero that chronyd leaves. What the kernel still has to make up for is a part
+// of the error: systemd-timesyncd tells it a maximum of zero even then.
+func kernelDiscipline(state int, t *unix.Timex) (time.Duration, leapIndicator) {
+	left := time.Duration(t.Offset).Abs()
+	if t.Status&unix.STA_NANO == 0 {
+		left *= time.Microsecond
+	}
+	maxError := time.Duration(t.Maxerror)*time.Microsecond + left
 	switch state {
 	case unix.TIME_OK, unix.TIME_WAIT:
 		return maxError, leapNone

@@ -1,5 +1,7 @@
 const show = (id, text) => document.getElementById(id).textContent = text;
-let socket, failures = 0;
+const now = () => performance.timeOrigin + performance.now();
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+let socket, silence, shortest, failures = 0;
 
 function connect() {
 	socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/');
@@ -9,20 +11,28 @@ function connect() {
 }
 
 function receive(message) {
-	if (/^\d{4}-/.test(message)) { // each second
-		show('ringing', ''); // alarms that ring are told anew each second
-		return show('time', message.slice(11, 19));
-	}
-	const [, kind, text] = /^(\w+):(.*)$/s.exec(message);
-	if (kind === 'SESSION') {
-		localStorage.setItem('clock session', text);
-		failures = 0;
-		socket.send('TZ SET ' + Intl.DateTimeFormat().resolvedOptions().timeZone);
-	} else if (kind === 'ALRM') {
-		show('ringing', JSON.parse(text).join(', '));
-	} else if (kind === 'OK' || kind === 'ERR') { // of the commands, in their order
-		show('result', message);
-	}
+	clearTimeout(silence);
+	silence = setTimeout(() => socket.close(), 30000); // the server speaks each second
+	const [, kind, text] = /^(?:([A-Z]+):)?(.*)$/s.exec(message);
+	if (kind === 'SESSION') return begin(text);
+	if (kind === 'ALRM') return show('ringing', JSON.parse(text).join(', '));
+	if (!kind) return show('time', text.slice(11, 19)), show('ringing', ''); // what rings is told after each time
+	if (text.startsWith('{"client"')) return measure(JSON.parse(text));
+	if (kind === 'OK' && /^\w/.test(text) && text !== zone) socket.send('TZ SET ' + zone); // it was another one
+	if (kind !== 'TZN') show('result', message);
+}
+
+function begin(id) {
+	localStorage.setItem('clock session', id);
+	failures = 0, shortest = Infinity;
+	socket.send('TZ GET');
+	for (let i = 0; i < 5; i++) socket.send('SYNC ' + now());
+}
+
+function measure({ client, received, sent }) {
+	const back = now();
+	if (back - client < shortest) show('ahead', ((received - client + sent - back) / 2).toFixed(3));
+	shortest = Math.min(shortest, back - client); // the shortest round trip tells best
 }
 
 document.getElementById('tea').onclick = () => socket.send('ALARM ADD +3s Tea ' + new Date().toISOString());

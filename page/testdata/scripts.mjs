@@ -253,6 +253,15 @@ test("a connection that says nothing is dead, a page that slept hears first", ()
   assert.deepEqual(world.socket.sent, ["abc"]);
 });
 
+test("a page that slept before it was checked first hears first", () => {
+  const world = new World(...connectionScripts);
+  const connection = connect(world);
+  world.socket.onmessage({ data: "SESSION:abc" });
+  world.pass(600000);
+  connection.check();
+  assert.ok(connection.open);
+});
+
 test("tabs that open at once share the session of the first", () => {
   const world = new World(...connectionScripts);
   connect(world);
@@ -338,6 +347,8 @@ test("without a server a known alarm rings for a minute", () => {
   alarms.end("Tea", at + 20000, 0);
   assert.deepEqual(ringing(20), ["Nap"]);
   alarms.end("Nap", at + 30000, at + 330000);
+  assert.deepEqual([30, 329, 330].map((s) => alarms.snoozedUntil(alarms.list[1], at + s * 1000) - at), [330000, 330000, 10000]);
+  assert.equal(alarms.snoozedUntil(alarms.list[0], at + 30000), 0);
   assert.deepEqual([30, 69, 329, 330, 389, 390].map((s) => ringing(s).join()), ["", "", "", "Nap", "Nap", ""]);
   assert.deepEqual(ringing(86400), ["Nap"]); // the next day it rings again
 });

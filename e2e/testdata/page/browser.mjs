@@ -12,7 +12,11 @@ export const acorn = require("acorn");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 export const url = process.env.CLOCK;
-export const host = new URL(url).host;
+export const secureURL = process.env.SECURE_CLOCK;
+
+// How long a case waits for what should happen. Nothing is asserted of how
+// much faster it does.
+const patience = 60000;
 
 const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
@@ -29,10 +33,15 @@ const browser = await launch();
 const answers = new Socket({ fd: 4 });
 const lines = createInterface({ input: answers })[Symbol.asyncIterator]();
 
-// Orders the server to stop, start or reload, and waits until it has.
+// Orders what server.obey knows, and waits until it is done.
 export async function order(what) {
   writeSync(3, what + "\n");
   assert.equal((await lines.next()).value, "done");
+}
+
+// Ends what a case left open, when it failed.
+export async function clear() {
+  for (const each of browsers) for (const context of each.contexts()) await context.close();
 }
 
 export async function end() {
@@ -42,14 +51,16 @@ export async function end() {
 
 // Opens the clock in a browser of its own, or in another tab of one. What must
 // not happen is noted in page.faults.
-export async function open(options = {}, path = "/") {
+export async function open(options = {}, path = "/", origin = url) {
+  const { host } = new URL(origin);
   const context = options.pages
     ? options
     : await (options.browser || browser).newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB", timezoneId: "Europe/Paris", ...options, browser: undefined });
-  context.setDefaultTimeout(20000);
+  context.setDefaultTimeout(patience);
   const page = await context.newPage();
   page.faults = [];
   page.requests = [];
+  page.sent = []; // over WebSockets
   page.on("console", (message) => {
     // Chromium reports each connection that is refused.
     const expected = page.offline && /ERR_CONNECTION_REFUSED|WebSocket connection to/.test(message.text());
@@ -62,19 +73,20 @@ export async function open(options = {}, path = "/") {
   });
   page.on("websocket", (socket) => {
     page.socketURL = socket.url();
+    socket.on("framesent", ({ payload }) => page.sent.push(payload));
     if (new URL(socket.url()).host !== host) page.faults.push(`connection to ${socket.url()}`);
   });
   await page.addInitScript(() => {
     window.violations = [];
     addEventListener("securitypolicyviolation", (e) => window.violations.push(`${e.violatedDirective}: ${e.blockedURI}`));
   });
-  await page.goto(url + path);
+  await page.goto(origin + path);
   return page;
 }
 
 export async function connected(page) {
   try {
-    await page.waitForSelector(".ready:not(.lost)", { state: "attached", timeout: 60000 });
+    await page.waitForSelector(".ready:not(.lost)", { state: "attached" });
   } catch (e) {
     const { open, failures, commands, heard } = await page.evaluate(() => page.connection);
     assert.fail(`not connected: ${JSON.stringify({ open, failures, commands, heard, faults: page.faults })}`);
@@ -93,13 +105,26 @@ export async function close(page) {
 export async function text(page, selector, want) {
   const matches = (is) => (want instanceof RegExp ? want.test(is) : is === want);
   let is;
-  for (const end = Date.now() + 20000; Date.now() < end; ) {
+  for (const end = Date.now() + patience; Date.now() < end; ) {
     const elements = page.locator(selector);
     is = (await elements.count()) ? await elements.first().evaluate((e) => e.innerText) : null;
     if (is !== null && matches(is)) return;
     await page.waitForTimeout(50);
   }
   assert.fail(`${selector} is ${JSON.stringify(is)}, want ${want}`);
+}
+
+// Reads the digits when they have just changed: they are those of a moment
+// between two readings of this machine's clock, which is the server's too.
+export async function digitsOf(page, offset = 0) {
+  const earliest = Date.now();
+  const before = await page.innerText("#digits");
+  await page.waitForFunction((before) => document.getElementById("digits").innerText !== before, before);
+  const shown = await page.innerText("#digits");
+  const inexact = await page.evaluate(() => page.time.inexactness());
+  const day = 86400000, first = earliest + offset - 1000 - inexact, last = Date.now() + offset + inexact;
+  const since = (((Date.parse(`1970-01-01T${shown}Z`) - first) % day) + day) % day;
+  assert.ok(since <= last - first, `${shown} between ${new Date(first).toISOString()} and ${new Date(last).toISOString()}`);
 }
 
 // Finds what axe-core finds to hinder people.
@@ -144,6 +169,9 @@ export async function addAlarm(page, kind, fields) {
 export async function ringsSoon(page, name, seconds = 2) {
   await addAlarm(page, "timer", { "timer-h": "0", "timer-m": "0", "timer-s": String(seconds), "alarm-name": name });
 }
+
+// When an alarm rings next.
+export const due = (page, name) => page.evaluate((name) => Date.parse(page.alarms.list.find((alarm) => alarm.name === name).next), name);
 
 export const row = (name) => `.alarm:has(.alarm-name:text-is(${JSON.stringify(name)}))`;
 

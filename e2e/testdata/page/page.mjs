@@ -1,21 +1,19 @@
 // The cases of the clock page, each in a browser profile of its own.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
-import test, { after } from "node:test";
+import test, { after, afterEach } from "node:test";
 import {
-  accessible, acorn, addAlarm, close, connected, end, fits, launch, open, order, ringsSoon, row, screenshot, session, text, url,
+  accessible, acorn, addAlarm, clear, close, connected, digitsOf, due, end, fits, launch, open, order, ringsSoon, row, screenshot, secureURL, session, text, url,
 } from "./browser.mjs";
 
+afterEach(clear);
 after(end);
 
 test("first visit", async () => {
   const page = await open();
   await connected(page);
-  const utc = new Date();
   await text(page, "#digits", /^\d\d:\d\d:\d\d$/);
-  const shown = await page.innerText("#digits");
-  const apart = Math.abs(Date.parse(`${utc.toISOString().slice(0, 10)}T${shown}Z`) - utc);
-  assert.ok(Math.min(apart, 86400000 - apart) < 5000, `${shown} at ${utc.toISOString()}`);
+  await digitsOf(page);
   await text(page, "#date", /^\w+day,? \d+ \w+ \d{4}$/);
   await text(page, "#zone-button", "UTC");
   await text(page, "#no-alarms", "No alarms yet.");
@@ -38,23 +36,47 @@ test("first visit", async () => {
   await close(page);
 });
 
+test("five round trips tell the time, and how exact it is", async () => {
+  const page = await open();
+  await connected(page);
+  assert.equal(page.sent.filter((each) => /^SYNC /.test(each)).length, 5);
+  const earliest = Date.now();
+  const { now, inexactness } = await page.evaluate(() => ({ now: page.time.now(), inexactness: page.time.inexactness() }));
+  const latest = Date.now() + 1; // what it counts are whole milliseconds
+  assert.ok(now >= earliest - inexactness && now <= latest + inexactness, `${now} ± ${inexactness} between ${earliest} and ${latest}`);
+  const told = await page.innerText("#exactness");
+  const [, figure, unit] = /^· exact to ±([\d.]+) (m?s)$/.exec(told);
+  assert.ok(figure * (unit === "s" ? 1000 : 1) < 60000, told);
+  await close(page);
+});
+
 test("the hands are where the server's time is, between ticks too", async () => {
   const page = await open();
   await connected(page);
-  const apart = await page.evaluate(async () => {
-    const found = [];
-    for (let i = 0; i < 20; i++) {
-      await new Promise(requestAnimationFrame);
-      await new Promise(requestAnimationFrame);
-      const now = page.zone.local(page.time.now());
-      const hands = ["hour", "minute", "second"].map((id) => parseFloat(document.getElementById(id).style.transform.slice(7)));
-      const want = [now / 120000, now / 10000, now * 0.006].map((angle) => angle % 360);
-      found.push(...hands.map((angle, j) => Math.abs(angle - want[j])));
-    }
-    return Math.max(...found.map((a) => Math.min(a, 360 - a)));
-  });
-  assert.ok(apart < 6, `a hand is off by ${apart} degrees`); // a second hand that is not a second late
-  await page.waitForFunction(() => page.time.uncertainty() < 50);
+  const wrong = await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const rates = { hour: 1 / 120000, minute: 1 / 10000, second: 0.006 }; // degrees in a millisecond
+        const wrong = [], places = new Set();
+        const local = () => page.zone.local(page.time.now());
+        const draw = page.draw;
+        page.draw = function () {
+          const before = local() - 30; // a frame may be left out
+          draw.call(page);
+          const after = local();
+          for (const id in rates) {
+            const angle = parseFloat(document.getElementById(id).style.transform.slice(7));
+            const least = before * rates[id] - 0.001, most = after * rates[id] + 0.001;
+            if ((((angle - least) % 360) + 360) % 360 > most - least) wrong.push(`${id} at ${angle}, want ${least % 360} to ${most % 360}`);
+          }
+          places.add(document.getElementById("second").style.transform);
+          if (places.size < 40) return; // more than there are seconds in the time that it takes
+          page.draw = draw;
+          resolve(wrong);
+        };
+      }),
+  );
+  assert.deepEqual(wrong, []);
   await close(page);
 });
 
@@ -83,7 +105,7 @@ test("zone change, in all tabs", async () => {
   await page.click("#zone-list li:first-child");
   await text(page, "#zone-offset", "IST, UTC+05:30");
   await text(other, "#zone-button", "Kolkata");
-  await text(page, "#digits", new RegExp("^" + new Date(Date.now() + 5.5 * 3600e3).toISOString().slice(11, 14)));
+  await digitsOf(page, 5.5 * 3600e3);
   assert.deepEqual(other.faults, []);
   await close(page);
 });
@@ -100,14 +122,15 @@ test("alarms in every form", async () => {
   await addAlarm(page, "date", { "alarm-date": "2096-12-24", "alarm-time": "18:00", "alarm-name": "Christmas Eve" });
   await text(page, row("Christmas Eve"), /18:00 Christmas Eve\s+Monday,? 24 December 2096/);
   await addAlarm(page, "timer", { "timer-h": "0", "timer-m": "25", "timer-s": "0", "alarm-name": "Bread" });
-  await text(page, row("Bread"), /Bread\s+Once in 2[45]\smin/);
+  await text(page, row("Bread"), /Bread\s+.* in \d+\smin/);
   await addAlarm(page, "rule", { "alarm-name": "Water the plants" });
   await text(page, row("Water the plants"), /09:00 Water the plants\s+FREQ=MONTHLY/);
   await addAlarm(page, "timer", { "timer-m": "40" });
-  await text(page, row("Timer"), /Timer\s+Once in /);
-  await text(page, "#next", /^Next: .*Bread$/);
+  await text(page, row("Timer"), /Timer\s+.* in /);
+  const times = await page.$$eval(".alarm", (rows) => rows.map((row) => Date.parse(row.alarm.next)));
+  assert.deepEqual(times, times.slice().sort((a, b) => a - b));
+  await text(page, "#next", new RegExp(`^Next: .* ${await page.innerText(".alarm:first-child .alarm-name")}$`));
   assert.ok((await page.$$("#marks circle")).length >= 2);
-  assert.equal(await page.innerText(".alarm:first-child .alarm-name"), "Bread");
   await screenshot(page, "alarms");
 
   // what is wrong is told where it was done
@@ -151,6 +174,8 @@ test("an alarm rings, is snoozed, and stopped, in two tabs and on another device
   });
 
   await page.click("#settings summary");
+  await text(page, "#notify-state", "Notifications are allowed.");
+  assert.equal(await page.isVisible("#notify"), false);
   await page.click("#code-show");
   const code = await page.inputValue("#code");
   await device.click("#settings summary");
@@ -172,8 +197,7 @@ test("an alarm rings, is snoozed, and stopped, in two tabs and on another device
     assert.equal(await each.textContent("[role=alert]#announcement"), "Tea: ringing");
     assert.ok(await each.evaluate(() => document.documentElement.classList.contains("ringing")));
   }
-  assert.equal(await page.evaluate(() => page.ring.sound.context.state), "running");
-  assert.ok(await page.evaluate(() => page.ring.sound.source !== null));
+  await page.waitForFunction(() => page.ring.sound.context.state === "running" && page.ring.sound.source);
   assert.deepEqual(await page.evaluate(() => window.notified), ["Tea"]);
   await accessible(page, "ringing");
   await screenshot(page, "ringing");
@@ -181,7 +205,7 @@ test("an alarm rings, is snoozed, and stopped, in two tabs and on another device
   await page.click("#ring-snooze");
   assert.ok(await page.evaluate(() => !page.ring.sound.source));
   for (const each of all) {
-    await text(each, row("Tea"), /snoozed until \d\d:\d\d/);
+    await text(each, row("Tea"), /snoozed until .*\d\d:\d\d/);
     assert.equal(await each.isVisible("#ring"), false);
   }
   await device.click(`${row("Tea")} .alarm-stop`);
@@ -204,24 +228,33 @@ test("the server stops and starts: known alarms ring, and what was done is kept"
   const page = await open();
   await connected(page);
   const known = await session(page);
-  await ringsSoon(page, "Tea", 4);
-  await ringsSoon(page, "Nap", 4);
-  await text(page, row("Nap"), /in \d\ss/);
-  page.offline = true;
-  await order("stop");
+  for (let seconds = 4; ; seconds *= 2) {
+    for (const name of ["Tea", "Nap"]) {
+      await ringsSoon(page, name, seconds);
+      await page.waitForSelector(row(name));
+    }
+    const rings = Math.min(await due(page, "Tea"), await due(page, "Nap"));
+    page.offline = true;
+    await order("stop");
+    if (Date.now() < rings) break;
+    await order("start"); // the machine was too slow: once more, with more time
+    await connected(page);
+    await page.evaluate(() => Promise.all(["Tea", "Nap"].map((name) => page.connection.command(`ALARM DEL ${name}`))));
+  }
   await text(page, "#state", "Connection lost, the clock goes on by itself");
   await text(page, "#attempt", /next attempt in \d+\ss/);
-  const digits = await page.innerText("#digits");
-  await page.waitForFunction((before) => document.getElementById("digits").innerText !== before, digits);
+  await digitsOf(page);
   await text(page, "#ring-names", /Tea · Nap|Nap · Tea/);
-  await screenshot(page, "connection-lost");
-  await accessible(page, "connection lost");
   await page.click(`${row("Tea")} .alarm-stop`);
   await page.click(`${row("Nap")} .alarm-snooze`);
+  await text(page, row("Tea"), /Tea\s+Once$/);
+  await text(page, row("Nap"), /snoozed until .*\d\d:\d\d\s+End snooze$/);
   assert.equal(await page.isVisible("#ring"), false);
+  await accessible(page, "connection lost");
+  await screenshot(page, "connection-lost");
 
   await order("start");
-  if (await page.isVisible("#retry")) await page.click("#retry", { timeout: 1000 }).catch(() => {}); // or it was quicker itself
+  await page.click("#retry", { timeout: 1000 }).catch(() => {}); // or it was quicker itself
   await text(page, "#state", "Connected");
   page.offline = false;
   assert.equal(await session(page), known);
@@ -231,20 +264,30 @@ test("the server stops and starts: known alarms ring, and what was done is kept"
 });
 
 test("an alarm that nobody heard is shown as missed", async () => {
-  const page = await open({}, "/short");
+  const page = await open({}, "/short"); // where alarms ring for a second
   await connected(page);
-  await ringsSoon(page, "Tea", 1);
-  await page.waitForSelector(row("Tea"));
-  await page.goto("about:blank");
-  await page.waitForTimeout(5000); // nobody is there while it rings
+  for (let seconds = 2; ; seconds *= 2) {
+    await ringsSoon(page, "Tea", seconds);
+    await page.waitForSelector(row("Tea"));
+    const rings = await due(page, "Tea");
+    await page.goto("about:blank");
+    await order("alone"); // a connection ends when the server hears of it
+    if (Date.now() < rings) {
+      await page.waitForTimeout(rings + 1000 - Date.now());
+      break;
+    }
+    await page.goto(`${url}/short`); // the machine was too slow: once more, with more time
+    await connected(page);
+    await page.evaluate(() => page.connection.command("ALARM DEL Tea"));
+  }
   await page.goto(`${url}/short`);
-  await text(page, row("Tea"), /Missed: \d\d:\d\d/);
+  await text(page, row("Tea"), /Missed: .*\d\d:\d\d/);
   await text(page, "#next", "Missed: Tea");
   await screenshot(page, "missed");
   await accessible(page, "missed");
   await page.click(`${row("Tea")} .alarm-stop`);
   await text(page, row("Tea"), /off/);
-  assert.equal(await page.isVisible("#next"), false);
+  await page.waitForSelector("#next", { state: "hidden" });
   await close(page);
 });
 
@@ -270,7 +313,10 @@ test("a reload of the configuration goes unnoticed", async () => {
   await page.waitForFunction((n) => window.ticks.length > n + 2, ticks);
   const seen = await page.evaluate(() => [window.lost, ...window.ticks]);
   assert.equal(seen[0], 0);
-  for (let i = 2; i < seen.length; i++) assert.equal(seen[i] - seen[i - 1], 1000, "each second once");
+  for (let i = 2; i < seen.length; i++) {
+    const seconds = (seen[i] - seen[i - 1]) / 1000; // a machine without time to spare may miss one
+    assert.ok(seconds >= 1 && Number.isInteger(seconds), `${seen}`);
+  }
   await ringsSoon(page, "After");
   await text(page, "#ring-names", "After");
   await close(page);
@@ -279,14 +325,33 @@ test("a reload of the configuration goes unnoticed", async () => {
 test("a device that slept shows the time at once", async () => {
   const page = await open();
   await connected(page);
-  const [before, after] = await page.evaluate(() => {
-    const before = page.time.now(), now = Date.now;
+  const { jumped, took } = await page.evaluate(() => {
+    const start = performance.now(), before = page.time.now(), now = Date.now;
     Date.now = () => now() + 3600000; // performance.now() stood while it slept
     page.beat();
-    return [before, page.time.now()];
+    return { jumped: page.time.now() - before, took: performance.now() - start };
   });
-  assert.ok(Math.abs(after - before - 3600000) < 1000);
-  await page.waitForFunction((before) => Math.abs(page.time.now() - before) < 60000, before); // the server knows better
+  assert.ok(jumped >= 3600000 && jumped - 3600000 <= 1.2 * took + 1, `${jumped} ms in ${took} ms`);
+  await page.waitForFunction(() => Math.abs(page.time.offset + performance.timeOrigin - 3600000) > 1800000); // the server knows better
+  await digitsOf(page);
+  await close(page);
+});
+
+test("a tab that stood still shows the time at once, over the connection that it had", async () => {
+  const page = await open();
+  await connected(page);
+  await page.evaluate(() => (window.first = page.connection.socket));
+  const devtools = await page.context().newCDPSession(page);
+  const paused = new Promise((resolve) => devtools.on("Debugger.paused", resolve));
+  await devtools.send("Debugger.enable");
+  await devtools.send("Debugger.pause");
+  await paused;
+  await page.waitForTimeout(12000); // longer than a silence that means a lost connection
+  await devtools.send("Debugger.resume");
+  await devtools.send("Debugger.disable");
+  await digitsOf(page);
+  await text(page, "#state", "Connected");
+  assert.ok(await page.evaluate(() => page.connection.socket === window.first));
   await close(page);
 });
 
@@ -327,7 +392,7 @@ test("keyboard alone", async () => {
   };
   const to = async (selector) => {
     for (let i = 0; i < 60; i++) {
-      if (await page.evaluate((s) => document.activeElement.matches(s), selector)) {
+      if (await page.locator(selector).evaluateAll((found) => found.includes(document.activeElement))) {
         const visible = await page.evaluate(() => {
           const e = document.activeElement, style = getComputedStyle(e.type === "checkbox" || e.type === "radio" ? e.nextElementSibling : e);
           return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
@@ -362,14 +427,48 @@ test("keyboard alone", async () => {
   await to("#alarm-name");
   await page.keyboard.type("Tea");
   await press("Enter");
-  await text(page, row("Tea"), /Tea/);
-  await page.evaluate(() => document.activeElement.blur());
   await text(page, "#ring-names", "Tea");
+  assert.ok(await page.evaluate(() => document.activeElement.matches("#new-alarm summary"))); // nothing takes the focus from who is busy
+  await to("#ring-snooze");
+  await press("Enter");
+  await text(page, row("Tea"), /snoozed until/);
+  await to(`${row("Tea")} .alarm-stop`);
+  await press("Enter");
+  await text(page, row("Tea"), /off/);
+
+  await page.evaluate(() => {
+    document.activeElement.blur();
+    return page.connection.command("ALARM ADD +1s Nap");
+  });
+  await text(page, "#ring-names", "Nap");
   await page.waitForFunction(() => document.activeElement.id === "ring-snooze");
   await press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.id), "ring-stop");
   await press("Space");
-  await text(page, row("Tea"), /off/);
+  await text(page, row("Nap"), /off/);
+  await page.evaluate(() => page.connection.command("ALARM DEL Nap"));
+  await page.waitForSelector(row("Nap"), { state: "detached" });
+
+  await to("#new-alarm summary");
+  await press("Enter");
+  await to("[name=kind]");
+  await press("ArrowLeft", "ArrowLeft"); // weekly
+  await to("#alarm-time");
+  await page.keyboard.type("0630");
+  await to("#alarm-days input");
+  await press("Space"); // no longer on the first of its days
+  await to("#alarm-name");
+  await page.keyboard.type("Work");
+  await press("Enter");
+  await text(page, row("Work"), /06:30 Work\s+Tue–Fri /);
+  await to(`${row("Work")} .switch input`);
+  await press("Space");
+  await text(page, row("Work"), /off/);
+  await to(`${row("Work")} .alarm-delete`);
+  await press("Enter");
+  await to(`${row("Work")} .alarm-delete-now`);
+  await press("Enter");
+  await page.waitForSelector(row("Work"), { state: "detached" });
 
   await to(".switch input");
   await press("Space"); // the time has passed: the server refuses, and says so
@@ -379,6 +478,15 @@ test("keyboard alone", async () => {
   await to(".alarm-delete-now");
   await press("Enter");
   await text(page, "#no-alarms", "No alarms yet.");
+
+  await to("#settings summary");
+  await press("Enter");
+  await to("[name=theme]");
+  await press("ArrowLeft"); // from the first to the last: dark
+  await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+  await to("#code-show");
+  await press("Enter");
+  await page.waitForFunction(() => document.activeElement.id === "code");
 
   await to("#full");
   await press("Enter");
@@ -480,7 +588,7 @@ test("the wall: full screen, both faces, and only what one looks at", async () =
   assert.ok((await size()) > 600);
   await fits(page, "wall");
   await accessible(page, "wall");
-  await screenshot(page, "wall");
+  await screenshot(page, "wall-both");
   for (const face of ["digital", "analogue"]) {
     await page.evaluate((face) => {
       prefer("face", face);
@@ -493,6 +601,74 @@ test("the wall: full screen, both faces, and only what one looks at", async () =
   await page.click("#full");
   await page.waitForFunction(() => !document.fullscreenElement && document.documentElement.dataset.wall === "no");
   assert.equal(await page.isVisible("#panel"), true);
+  await close(page);
+});
+
+test("the wall on small screens, and with large text", async () => {
+  const large = await launch("--blink-settings=defaultFontSize=32");
+  for (const options of [
+    { viewport: { width: 320, height: 568 } },
+    { viewport: { width: 667, height: 375 }, locale: "en-US" },
+    { viewport: { width: 1280, height: 800 }, locale: "es-ES" },
+    { viewport: { width: 1280, height: 800 }, browser: large },
+  ]) {
+    const state = JSON.stringify([options.viewport, options.locale]);
+    const page = await open(options);
+    await page.waitForSelector(".ready", { state: "attached" });
+    await page.click("#full");
+    await page.evaluate(() => {
+      prefer("hours", "12");
+      format.setHours("12");
+    });
+    await page.evaluate(() => page.connection.command("ALARM ADD daily 07:30 Wake up"));
+    await page.waitForSelector("#next", { state: "visible" });
+    await fits(page, `wall ${state}`);
+    await page.evaluate(() => page.connection.command("ALARM ADD +1s Tea"));
+    await page.waitForSelector("#ring-stop", { state: "visible" });
+    await fits(page, `wall, ringing ${state}`);
+    await accessible(page, `wall, ringing ${state}`);
+    const ring = await (await page.$("#ring")).boundingBox(), digits = await (await page.$("#digits")).boundingBox();
+    assert.ok(digits.y >= 0 && digits.y + digits.height <= ring.y, `the digits are seen while it rings, ${state}`);
+    await screenshot(page, `wall-${options.viewport.width}-${options.browser ? "large-" : ""}ringing`);
+    await close(page);
+  }
+});
+
+test("the pictures of the README", async () => {
+  const page = await open({ colorScheme: "light" });
+  await connected(page);
+  await page.click("#zone-use");
+  await text(page, "#zone-button", "Paris");
+  await page.evaluate(async () => {
+    const year = new Date(Date.now() + 8 * 86400000).getFullYear();
+    for (const alarm of ["mon-fri 07:00 Wake up", "daily 22:30 Read", "+25m Bread in the oven", "sat,sun 09:30 Market", `${year}-12-24T18:00 Christmas Eve`]) {
+      await page.connection.command(`ALARM ADD ${alarm}`);
+    }
+    await page.connection.command("ALARM OFF Market");
+  });
+  await text(page, row("Market"), /off/);
+  await page.click("#date"); // any touch
+  await text(page, "#sound", "Sound is ready");
+  await fits(page, "the README's page");
+  await screenshot(page, "page");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.click("#full");
+  await page.waitForFunction(() => document.fullscreenElement && getComputedStyle(document.getElementById("full")).opacity === "0"); // where nobody moves
+  await fits(page, "the README's wall");
+  await screenshot(page, "wall");
+  await close(page);
+});
+
+test("over HTTP/2, page and socket", async () => {
+  const page = await open({ ignoreHTTPSErrors: true }, "/", secureURL);
+  const devtools = await page.context().newCDPSession(page);
+  const shaken = new Promise((resolve) => devtools.on("Network.webSocketHandshakeResponseReceived", resolve));
+  await devtools.send("Network.enable");
+  await page.reload();
+  await connected(page);
+  assert.equal(await page.evaluate(() => performance.getEntriesByType("navigation")[0].nextHopProtocol), "h2");
+  assert.equal((await shaken).response.status, 200); // of an extended CONNECT; it is 101 in HTTP/1.1
+  await digitsOf(page);
   await close(page);
 });
 
@@ -559,24 +735,50 @@ test("storage that is denied", async () => {
 test("a second visit loads nothing anew", async () => {
   const page = await open();
   await connected(page);
-  const statuses = [];
-  page.on("response", async (response) => statuses.push((await response.request().sizes()).responseBodySize));
+  const answers = [];
+  page.on("response", (response) => answers.push(response));
   await page.reload();
   await connected(page);
-  assert.ok(statuses.length > 10);
-  assert.deepEqual(statuses.filter((size) => size > 0), []);
+  const sizes = await Promise.all(answers.map(async (answer) => (await answer.request().sizes()).responseBodySize));
+  assert.ok(sizes.length > 10);
+  assert.deepEqual(sizes.filter((size) => size > 0), []);
   await close(page);
 });
 
-test("the example of 30 lines", async () => {
+test("the example for client authors, through a restart", async () => {
   const page = await open({}, "/example/clock.html");
+  const id = () => page.evaluate(() => localStorage.getItem("clock session"));
   await text(page, "#time", /^\d\d:\d\d:\d\d$/);
   await text(page, "#result", "OK:Europe/Paris");
+  await text(page, "#ahead", /^-?\d+\.\d+$/);
+  const known = await id();
   await page.click("#tea");
   await text(page, "#result", /^OK:\{"name":"Tea /);
   await text(page, "#ringing", /^Tea /);
+
+  page.offline = true;
+  await page.evaluate(() => (window.first = socket));
+  await order("stop");
+  await order("start");
+  await page.waitForFunction(() => socket !== window.first && failures === 0);
+  page.offline = false;
+  assert.equal(await id(), known);
+  await text(page, "#ringing", /^Tea /);
+  assert.equal(page.sent.filter((each) => each === "TZ SET Europe/Paris").length, 1, "a zone that is set is not set again");
   await page.click("#stop");
   await text(page, "#ringing", /^$/);
+  await close(page);
+});
+
+test("the README's example of the time protocol", async () => {
+  const page = await open();
+  await connected(page);
+  const [, script] = /```js\n(.*?)```/s.exec(readFileSync(process.env.README, "utf8"));
+  assert.ok(script.includes("wss://clock.example.com"));
+  const told = page.waitForEvent("console");
+  await page.evaluate(script.replace("wss://clock.example.com", url.replace("http", "ws")));
+  const [, ahead, atMost] = /^The server's clock is (-?[\d.]+) ms ahead, give or take ([\d.]+) ms\.$/.exec((await told).text());
+  assert.ok(Math.abs(ahead) <= Number(atMost) + 0.1, `${ahead} ± ${atMost}`);
   await close(page);
 });
 
