@@ -30,6 +30,7 @@ const drainFor = 3 * time.Second
 type shared struct {
 	hub      *wire.Hub
 	metrics  *handlerMetrics
+	crowds   crowds
 	hubKey   string
 	tableKey string
 	popStore func()

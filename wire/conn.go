@@ -71,8 +71,10 @@ type conn struct {
 	out     []byte        // what is to go out once something does
 	room    chan struct{} // closed when out is empty again; nil while nobody waits
 
-	pingAt     time.Duration // when the next ping is due
-	unanswered uint8         // pings since the last pong
+	pingAt        time.Duration // when the next ping is due
+	unanswered    uint8         // pings since the last pong
+	controls      uint8         // pings and unasked pongs of the client in controlSecond
+	controlSecond uint32        // since the hub began
 
 	timer  *time.Timer // for the first message, then for the end
 	ending ending      // how it ends, once that is known
@@ -162,13 +164,9 @@ func (c *conn) receive(m frame.Message) {
 			c.command(string(m.Payload))
 		}
 	case frame.Ping:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.send(frame.Append(nil, frame.Pong, m.Payload))
+		c.ping(m.Payload)
 	case frame.Pong:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.unanswered = 0
+		c.pong(m.Payload)
 	}
 }
 

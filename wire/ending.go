@@ -13,6 +13,7 @@ var (
 	endHello     = ending{"hello_timeout", frame.StatusPolicyViolation, "no first message in time: send a session ID or an empty message"}
 	endNoRequest = ending{"violation", frame.StatusPolicyViolation, `no request for the time: want {"c": <number>}`}
 	endTooFast   = ending{"violation", frame.StatusPolicyViolation, "too many requests for the time: send fewer at once"}
+	endControls  = ending{"violation", frame.StatusPolicyViolation, "too many pings and pongs: send at most 100 a second"}
 	endStore     = ending{"store", frame.StatusTryAgainLater, "the session store is out of reach, come back later"}
 	endDeleted   = ending{"deleted", frame.StatusNormal, "the session was deleted"}
 	endNoPong    = ending{"no_pong", 0, "no pong for two ping intervals"}

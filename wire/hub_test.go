@@ -54,10 +54,13 @@ type world struct {
 	store *storetest.Faulty
 }
 
+// zoneData is loaded once, as it takes a while.
+var zoneData = sync.OnceValue(clock.LoadZones)
+
 // inWorld runs a test in virtual time that begins at an instant.
 func inWorld(t *testing.T, start, zone string, test func(t *testing.T, w *world)) {
 	t.Helper()
-	zones := clock.LoadZones()
+	zones := zoneData()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, clock: new(wall), store: &storetest.Faulty{Store: storetest.NewMemory().Node()}}
 		at, err := time.Parse(time.RFC3339Nano, start)

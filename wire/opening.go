@@ -17,7 +17,7 @@ func (c *conn) hello(id string) {
 	s, err := cfg.Sessions.Open(context.Background(), id, c, c.hub.policy)
 	if err != nil {
 		// A new ID would make the client forget the one that it has.
-		cfg.Logger.Warn("session store out of reach", zap.Error(err))
+		cfg.Logger.Debug("session not opened", zap.Uint64("connection", c.id), zap.Error(err))
 		c.close(endStore)
 		return
 	}
