@@ -150,6 +150,44 @@ func TestConnections(t *testing.T) {
 	}
 }
 
+// Each connection is logged with how and why it ended, and how long it was,
+// at a level that an administrator has to ask for.
+func TestConnectionsAreLogged(t *testing.T) {
+	for _, level := range []string{"", "debug"} {
+		srv := start(t, site{global: level})
+		c := srv.open("")
+		for range 3 {
+			c.ok("TIME")
+		}
+		c.tick()
+		_ = c.conn.Close(4001, "bye")
+		until(t, "it has ended", func() bool { return srv.metrics().of("connections_closed_total", `outcome="client"`) == 1 })
+		var opened, closed []map[string]any
+		for _, line := range strings.Split(srv.logged(), "\n") {
+			var fields map[string]any
+			_ = json.Unmarshal([]byte(line), &fields)
+			switch fields["msg"] {
+			case "connection opened":
+				opened = append(opened, fields)
+			case "connection closed":
+				closed = append(closed, fields)
+			}
+		}
+		if level == "" && len(opened)+len(closed) == 0 {
+			continue
+		}
+		if len(opened) != 1 || len(closed) != 1 {
+			t.Errorf("level %q: logged %v and %v", level, opened, closed)
+			continue
+		}
+		end := closed[0]
+		if duration, _ := end["duration"].(float64); end["connection"] != opened[0]["connection"] || end["outcome"] != "client" ||
+			end["status"] != 4001.0 || end["commands"] != 3.0 || duration <= 0 || end["level"] != "debug" || end["reason"] == nil {
+			t.Errorf("logged %v, after %v", end, opened)
+		}
+	}
+}
+
 func TestAdminErrors(t *testing.T) {
 	srv := start(t, site{})
 	for _, c := range []struct {

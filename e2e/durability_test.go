@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"regexp"
@@ -118,6 +119,52 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 		until(t, name+": all goroutines and sockets are gone", func() bool {
 			return srv.goroutines() <= goroutines && srv.sockets() <= sockets
+		})
+	}
+	m := srv.metrics()
+	for outcome, want := range map[string]float64{
+		"client": 3, "lost": 7, "deleted": 3, "too_big": 3, "violation": 3, "hello_timeout": 3, "no_pong": 3,
+	} {
+		if got := m.of("connections_closed_total", fmt.Sprintf("outcome=%q", outcome)); got != want {
+			t.Errorf("%v connections ended as %s, want %v", got, outcome, want)
+		}
+	}
+}
+
+// However clients behave, each of them makes the server hold little, for as
+// long as it is there.
+func TestMemoryOfAClient(t *testing.T) {
+	const clients, most = 100, 64 << 10
+	long := strings.Repeat("x", 4000)
+	for name, behave := range map[string]func(r *raw){
+		"says nothing":  func(*raw) {},
+		"opens":         func(r *raw) { r.write(masked(0x81, "")) },
+		"reads nothing": func(r *raw) { r.write(masked(0x81, "") + strings.Repeat(masked(0x81, "TZ LIST"), 500)) },
+		"pings without end, and reads nothing": func(r *raw) {
+			r.write(masked(0x81, "") + strings.Repeat(masked(0x81, "TZ LIST"), 10) + strings.Repeat(masked(0x89, long[:125]), 90))
+		},
+		"sends a message without end": func(r *raw) {
+			r.write(masked(0x01, long) + strings.Repeat(masked(0x00, ""), 1000) + masked(0x00, long[:95]) + masked(0x89, long[:125])[:130])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := start(t, site{options: "command_rate 1000000\nping_interval 1h"})
+			srv.open("") // what is made once is made
+			before := srv.heap()
+			for range clients {
+				behave(srv.raw())
+			}
+			until(t, "all are there", func() bool { return srv.connectionsOf("srv0#1") == clients+1 })
+			held := math.MaxInt
+			for n := range 20 {
+				if now := (srv.heap() - before) / clients; n >= 10 { // what they sent was dealt with
+					held = min(held, now)
+				}
+			}
+			t.Logf("%d bytes on the heap for each client", held)
+			if held > most {
+				t.Errorf("each client holds %d bytes, want at most %d", held, most)
+			}
 		})
 	}
 }

@@ -168,12 +168,20 @@ func TestStoreOutOfReach(t *testing.T) {
 	if err := os.WriteFile(sessions, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	again := srv.connect()
-	again.send(known.id)
-	if status, reason := again.closed(); status != websocket.StatusTryAgainLater {
-		t.Errorf("closed with %d %s", status, reason)
+	for range 50 {
+		again := srv.connect()
+		again.send(known.id)
+		if status, reason := again.closed(); status != websocket.StatusTryAgainLater {
+			t.Errorf("closed with %d %s", status, reason)
+		}
 	}
 	stays.tick()
+	if log := srv.logged(); strings.Count(log, `"msg":"session store fails"`) != 1 || strings.Count(log, `"level":"error"`) != 1 {
+		t.Errorf("logged for fifty clients:\n%s", log)
+	}
+	if got := srv.metrics().of("connections_closed_total", `outcome="store"`); got != 50 {
+		t.Errorf("%v were counted, want 50", got)
+	}
 	if err := os.Remove(sessions); err != nil {
 		t.Fatal(err)
 	}
@@ -218,6 +226,9 @@ func TestRecordsChangedByOthers(t *testing.T) {
 			again := srv.open(c.id)
 			zone := again.ok("TZ GET")
 			again.tick()
+			if again.id != c.id && srv.metrics().of("store_operations_total", `operation="load"`, `result="damaged"`) == 0 {
+				t.Error("the damaged record was not counted")
+			}
 			switch {
 			case strings.HasPrefix(live, "OK:"):
 				if again.id != c.id || zone != "Asia/Tokyo" {

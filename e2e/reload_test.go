@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -148,7 +149,7 @@ func (s *server) connectionsOf(handler string) int {
 	return int(n)
 }
 
-const many = 500
+var many = flag.Int("connections", 500, "how many connections the tests of reload and stop have")
 
 // Whatever a reload changes, connections live on, and each of them is told
 // each second once.
@@ -165,19 +166,19 @@ func TestReloadUnderConnections(t *testing.T) {
 		srv.globalOptions() + clock(other, "id kitchen"),                          // the site is another one, on another port
 		srv.globalOptions() + fmt.Sprintf("http://%s {\nhandle /a/* {\npyws_clock\n}\nhandle {\nencode\npyws_clock {\nid kitchen\n}\n}\n}\n", srv.address),
 	}
-	all := srv.follow(srv.openMany(many), nil)
-	until(t, "all are open", func() bool { return srv.connectionsOf("kitchen") == many })
+	all := srv.follow(srv.openMany(*many), nil)
+	until(t, "all are open", func() bool { return srv.connectionsOf("kitchen") == *many })
 	for range 2 {
 		for _, config := range configs {
 			srv.mustLoad(config)
-			if n := srv.connectionsOf("kitchen"); n != many {
+			if n := srv.connectionsOf("kitchen"); n != *many {
 				t.Errorf("%d connections after a reload with this:\n%s", n, config)
 			}
 		}
 	}
 	all.awaitSeconds(3)
-	if got := srv.metrics().of("connections_opened_total", `handler="kitchen"`); got != many {
-		t.Errorf("%v connections were opened, want the %d of the beginning", got, many)
+	if got := srv.metrics().of("connections_opened_total", `handler="kitchen"`); got != float64(*many) {
+		t.Errorf("%v connections were opened, want the %d of the beginning", got, *many)
 	}
 }
 
@@ -323,11 +324,13 @@ func TestReloadThatFails(t *testing.T) {
 	}
 }
 
-// All are told when the server stops, and then the process is gone.
+// All are told when the server stops, and then the process is gone:
+//
+//	go test ./e2e -run TestStopWithManyConnections -connections 10000 -v
 func TestStopWithManyConnections(t *testing.T) {
 	srv := start(t, site{})
-	clients := srv.openMany(many)
-	until(t, "all are open", func() bool { return srv.connectionsOf("srv0#1") == many })
+	clients := srv.openMany(*many)
+	until(t, "all are open", func() bool { return srv.connectionsOf("srv0#1") == *many })
 	asked := time.Now()
 	srv.terminate()
 	var wg sync.WaitGroup
@@ -345,7 +348,7 @@ func TestStopWithManyConnections(t *testing.T) {
 	}
 	wg.Wait()
 	srv.awaitExit()
-	t.Logf("%d connections, gone after %s", many, time.Since(asked).Round(time.Millisecond))
+	t.Logf("%d connections, gone after %s", *many, time.Since(asked).Round(time.Millisecond))
 }
 
 // What Caddy puts around the handler goes on working.
