@@ -2,15 +2,18 @@ package pywsclock
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/pyws-clock/pyws_clock/session"
 	"github.com/pyws-clock/pyws_clock/wire"
 )
 
@@ -104,9 +107,19 @@ type storeStatus struct {
 	Store    string `json:"store"`
 	Sessions int    `json:"sessions"`
 	Failing  bool   `json:"failing"`
+	Details  any    `json:"details,omitempty"` // of those stores that have some
 }
 
-func getStatus(w http.ResponseWriter, _ *http.Request) error {
+// detailsWait is how long a store may take to tell its details.
+const detailsWait = 2 * time.Second
+
+func storeStatusOf(ctx context.Context, identity string, table *session.Table) storeStatus {
+	ctx, cancel := context.WithTimeout(ctx, detailsWait)
+	defer cancel()
+	return storeStatus{identity, table.Len(), table.Failing(), table.StoreStatus(ctx)}
+}
+
+func getStatus(w http.ResponseWriter, r *http.Request) error {
 	z := zones()
 	s := status{
 		ZoneData: zoneDataStatus{z.Version(), z.Source()},
@@ -116,7 +129,7 @@ func getStatus(w http.ResponseWriter, _ *http.Request) error {
 	stores := make(map[any]string)
 	for identity, table := range sorted(allTables()) {
 		stores[table] = identity
-		s.Stores = append(s.Stores, storeStatus{identity, table.Len(), table.Failing()})
+		s.Stores = append(s.Stores, storeStatusOf(r.Context(), identity, table))
 	}
 	for name, hub := range sorted(allHubs()) {
 		h := hub.Status()

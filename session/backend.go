@@ -63,3 +63,17 @@ func (bs *backends) pop(b *backend) {
 }
 
 func (bs *backends) current() *backend { return bs.inUse.Load() }
+
+// StoreStatus returns what the store tells of itself, or nil if it is no [Informant]. It may ask the storage, until ctx
+// ends.
+func (t *Table) StoreStatus(ctx context.Context) any {
+	b := t.backends.current()
+	if b == nil {
+		return nil
+	}
+	informant, ok := b.store.(Informant)
+	if !ok {
+		return nil
+	}
+	return informant.Status(ctx)
+}

@@ -77,15 +77,20 @@ func call[T any](ctx context.Context, t *Table, name string, op func(context.Con
 	return run(ctx, t, name, op)
 }
 
-// loaded is what [Store.Load] returns.
+// loaded is what [Store.Load] returns, and the record that it stands for.
 type loaded struct {
-	record   []byte
+	text     []byte
+	record   *record
 	revision Revision
 }
 
+// loading is the operation that loads a record. What is no record fails as a load that says so itself.
 func loading(key Key) func(context.Context, Store) (loaded, error) {
 	return func(ctx context.Context, store Store) (l loaded, err error) {
-		l.record, l.revision, err = store.Load(ctx, key)
+		if l.text, l.revision, err = store.Load(ctx, key); err != nil {
+			return l, err
+		}
+		l.record, err = decodeRecord(l.text)
 		return l, err
 	}
 }
@@ -132,10 +137,11 @@ func attempt[T any](ctx context.Context, t *Table, name string, op func(context.
 
 // health logs when the store begins to fail and when it works again, at most once a minute.
 type health struct {
-	failing atomic.Int32 // an access, or nothing
-	mu      sync.Mutex
-	logged  time.Time
-	told    bool
+	failing  atomic.Int32 // an access, or nothing
+	mu       sync.Mutex
+	logged   time.Time
+	told     bool
+	failures int // since the log said that it works
 }
 
 // What an operation does with the storage. One that is full or read-only can be read all the same, so that reading
@@ -178,8 +184,8 @@ func (h *health) worked(t *Table, what int32) {
 	defer h.mu.Unlock()
 	h.failing.Store(nothing)
 	if h.told {
-		h.told = false
-		t.backends.current().log.Info("session store works again")
+		t.backends.current().log.Info("session store works again", zap.Int("failed_operations", h.failures))
+		h.told, h.failures = false, 0
 	}
 }
 
@@ -187,9 +193,11 @@ func (h *health) failed(t *Table, name string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.failing.Store(max(h.failing.Load(), access(name)))
+	h.failures++
 	if h.logged.IsZero() || time.Since(h.logged) >= logInterval {
 		h.logged, h.told = time.Now(), true
-		t.backends.current().log.Error("session store fails", zap.String("operation", name), zap.Error(err))
+		t.backends.current().log.Error("session store fails",
+			zap.String("operation", name), zap.Int("failed_operations", h.failures), zap.Error(err))
 	}
 }
 

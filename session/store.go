@@ -72,9 +72,9 @@ type Store interface {
 	// has changed. Any other error leaves open whether the record was deleted.
 	Delete(ctx context.Context, key Key, old Revision) error
 
-	// Keys iterates over the keys of a shard under which there are records, in no order. What is saved or deleted
-	// meanwhile may be missing. An error ends the iteration. The cost is that of the shard, a 256th of the
-	// store. The calls for a pass over all shards are spread over a long time.
+	// Keys iterates over the keys of a shard under which there are records, in no order. It may be behind by a moment: what
+	// was just saved can be missing, and what was just deleted be there. An error ends the iteration. The cost is that of
+	// the shard, a 256th of the store. The calls for a pass over all shards are spread over a long time.
 	Keys(ctx context.Context, shard byte) iter.Seq2[Key, error]
 
 	// Watch tells of the changes that other nodes make, within well under a second, until ctx ends, when it returns
@@ -95,4 +95,13 @@ type Event struct {
 	Key      Key
 	Record   []byte   // nil: the record was deleted
 	Revision Revision // of the record, or of the deletion
+}
+
+// Informant is a [Store] that has more to tell an administrator than whether it fails.
+type Informant interface {
+	Store
+
+	// Status returns what the store knows of the storage, without credentials, as [encoding/json] is to show it. It may
+	// ask the storage, until ctx ends.
+	Status(ctx context.Context) any
 }

@@ -90,7 +90,8 @@ func (s *Session) reread(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.adopt(found)
+	s.adopt(found)
+	return nil
 }
 
 // vanished deals with there being no record: it was deleted on another node, and the session is no more; or else the
@@ -113,11 +114,8 @@ func (s *Session) damaged(err error) error {
 }
 
 // adopt makes a record that was not written by this session its state.
-func (s *Session) adopt(l loaded) error {
-	r, err := decodeRecord(l.record)
-	if err != nil {
-		return s.damaged(err)
-	}
+func (s *Session) adopt(l loaded) {
+	r := l.record
 	connected := len(s.listeners) > 0 || s.unsaved
 	s.stored, s.revision, s.expires, s.unsaved = true, l.revision, r.Expires.UnixMilli(), false
 	now := s.table.now()
@@ -136,7 +134,6 @@ func (s *Session) adopt(l loaded) error {
 	}
 	s.keepFresh(now)
 	s.schedule(now)
-	return nil
 }
 
 // takeOver deals with what another node did, between turns.
@@ -146,7 +143,11 @@ func (s *Session) takeOver(e *Event) {
 	case w != nil && (w.away || w.doubt != nil):
 		s.rereadLater()
 	case e.Record != nil:
-		s.adopt(loaded{e.Record, e.Revision}) // damage is logged, and the next save meets it as a conflict
+		if r, err := decodeRecord(e.Record); err != nil {
+			s.table.logDamaged(s.key, err) // the next save meets it as a conflict
+		} else {
+			s.adopt(loaded{e.Record, r, e.Revision})
+		}
 	case s.stored:
 		s.end()
 	}
@@ -207,10 +208,11 @@ func (s *Session) undo(ctx context.Context, d *doubt) error {
 		return s.damaged(err)
 	case err != nil:
 		return refusal(err)
-	case found.revision != s.revision && !bytes.Equal(found.record, d.record):
+	case found.revision != s.revision && !bytes.Equal(found.text, d.record):
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.adopt(found)
+		s.adopt(found)
+		return nil
 	case s.stored:
 		return refusal(s.saveState(ctx, found.revision))
 	case found.revision != s.revision:

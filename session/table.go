@@ -194,14 +194,10 @@ func (t *Table) load(ctx context.Context, i id, key Key, policy func() Policy) (
 // read loads a record. One that is damaged is logged.
 func (t *Table) read(ctx context.Context, key Key) (*record, Revision, error) {
 	found, err := call(ctx, t, "load", loading(key))
-	var r *record
-	if err == nil {
-		r, err = decodeRecord(found.record)
-	}
 	if errors.Is(err, ErrDamaged) {
 		t.logDamaged(key, err)
 	}
-	return r, found.revision, err
+	return found.record, found.revision, err
 }
 
 // loadSecret returns the storage's secret, which is asked for once.

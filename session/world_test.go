@@ -62,10 +62,11 @@ type node struct {
 	policy session.Policy
 	step   atomic.Int64 // of the wall clock, nanoseconds
 
-	mu     sync.Mutex
-	asked  map[string]int // operations of the store
-	rang   int
-	missed int
+	mu      sync.Mutex
+	asked   map[string]int // operations of the store
+	damaged []string       // those of them that met with damage
+	rang    int
+	missed  int
 }
 
 // newNode returns a node that is not told what others do.
@@ -118,10 +119,20 @@ func (n *node) ticks(seconds int) {
 	}
 }
 
-func (n *node) StoreOperation(name string, _ time.Duration, _ error) {
+func (n *node) StoreOperation(name string, _ time.Duration, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.asked[name]++
+	if errors.Is(err, session.ErrDamaged) {
+		n.damaged = append(n.damaged, name)
+	}
+}
+
+// damages returns the operations of the store that met with damage.
+func (n *node) damages() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.damaged)
 }
 
 func (n *node) AlarmsRang(count int) {

@@ -16,9 +16,12 @@
 package caddystore
 
 import (
+	"fmt"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 
 	"github.com/pyws-clock/pyws_clock/session"
 )
@@ -49,7 +52,22 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 // Provision takes the storage of the configuration. It neither reads nor writes there.
 func (s *Store) Provision(ctx caddy.Context) error {
 	*s = *New(ctx.Storage())
+	s.warnOfNodes(ctx.Logger())
 	return nil
+}
+
+// warnOfNodes says once what would be lost if the storage is shared with other nodes. Whether it is cannot be known: a
+// plugin's may be, and files are taken for this machine's alone.
+func (s *Store) warnOfNodes(log *zap.Logger) {
+	if _, files := s.storage.(*certmagic.FileStorage); files {
+		return
+	}
+	s.shared.warned.Do(func() {
+		log.Warn("the store caddy is for one node, and this storage may be shared by several: then a change on one is not "+
+			"seen on the others where the session is open, its alarms do not ring there, and of two changes at once one "+
+			"can be lost; use the store nats for several nodes",
+			zap.String("storage", fmt.Sprintf("%T", s.storage)))
+	})
 }
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens:

@@ -9,6 +9,8 @@ import (
 
 // shared is what all stores over one storage in this process share.
 type shared struct {
+	warned sync.Once // of other nodes
+
 	mu     sync.Mutex
 	held   map[string]chan struct{} // the paths of which something is being changed; closed when it no longer is
 	secret session.Secret           // zero until it is known

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
+	_ "github.com/caddyserver/caddy/v2/modules/logging"
 	"github.com/caddyserver/certmagic"
 
 	"github.com/pyws-clock/pyws_clock/session"
@@ -338,6 +339,54 @@ func TestProvisionDoesNotWrite(t *testing.T) {
 		t.Errorf("the storage was touched: %v", err)
 	}
 	mustSave(t, s, testKey, "record", 0)
+}
+
+// plugin is a storage that several nodes may share.
+type plugin struct {
+	Root string `json:"root"`
+}
+
+func (plugin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.storage.plugin", New: func() caddy.Module { return new(plugin) }}
+}
+
+func (p plugin) CertMagicStorage() (certmagic.Storage, error) {
+	return named{&certmagic.FileStorage{Path: p.Root}, "plugin:" + p.Root}, nil
+}
+
+// TestWarnsOfNodes has two clocks over a storage: the log says once what is lost if others have it too, unless it is
+// files.
+func TestWarnsOfNodes(t *testing.T) {
+	caddy.RegisterModule(plugin{})
+	for module, want := range map[string]int{"plugin": 1, "file_system": 0} {
+		dir := t.TempDir()
+		log := filepath.Join(dir, "log")
+		var config caddy.Config
+		text := fmt.Sprintf(`{
+			"logging": {"logs": {"default": {"writer": {"output": "file", "filename": %q, "roll": false}}}},
+			"storage": {"module": %q, "root": %q}
+		}`, log, module, dir)
+		if err := json.Unmarshal([]byte(text), &config); err != nil {
+			t.Fatal(err)
+		}
+		ctx, err := caddy.ProvisionContext(&config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := ctx.LoadModuleByID("http.pyws_clock.stores.caddy", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		caddy.Log().Error("the end")
+		lines, err := os.ReadFile(log)
+		if err != nil || !strings.Contains(string(lines), "the end") {
+			t.Fatalf("%s: the log is not what it should be: %v\n%s", module, err, lines)
+		}
+		if n := strings.Count(string(lines), "use the store nats"); n != want {
+			t.Errorf("%s: %d warnings, want %d:\n%s", module, n, want, lines)
+		}
+	}
 }
 
 func TestCaddyfile(t *testing.T) {
