@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,11 +19,13 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/pyws-clock/pyws_clock/session/natsstore"
 )
 
-// site is a Caddy in a process of its own, with one site.
+// process is a Caddy in a process of its own, with one site.
 type process struct {
-	t       *testing.T
+	t       testing.TB
 	name    string
 	dir     string
 	address string
@@ -32,10 +36,11 @@ type process struct {
 }
 
 // clockAt is a Caddy whose clock has its sessions in a bucket. Its answers tell its name.
-func clockAt(t *testing.T, name, bucket string, servers []string) *process {
+func clockAt(t testing.TB, name, bucket string, servers []string) *process {
 	return caddyOf(t, name, fmt.Sprintf(`
 	header X-Node %s
 	pyws_clock {
+		command_rate 1000000
 		store nats {
 			servers  %s
 			bucket   %s
@@ -44,7 +49,7 @@ func clockAt(t *testing.T, name, bucket string, servers []string) *process {
 	}`, name, strings.Join(servers, " "), bucket, len(servers)))
 }
 
-func caddyOf(t *testing.T, name, block string) *process {
+func caddyOf(t testing.TB, name, block string) *process {
 	t.Helper()
 	p := &process{t: t, name: name, dir: t.TempDir(), address: freeAddress(t), admin: freeAddress(t), block: block}
 	p.run()
@@ -130,24 +135,47 @@ func (p *process) reload() {
 	}
 }
 
-// metrics returns what Caddy tells of itself.
-func (p *process) metrics() string {
+// ask returns what Caddy's admin API answers.
+func (p *process) ask(path string) []byte {
 	p.t.Helper()
-	response, err := http.Get("http://" + p.admin + "/metrics")
+	response, err := http.Get("http://" + p.admin + path)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer response.Body.Close()
-	var text bytes.Buffer
-	if _, err := text.ReadFrom(response.Body); err != nil {
-		p.t.Fatal(err)
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s: %s %v", path, response.Status, err)
 	}
-	return text.String()
+	return text
+}
+
+// metric is the value of a metric of the node's store.
+func (p *process) metric(name string) string {
+	p.t.Helper()
+	found := regexp.MustCompile(`(?m)^` + name + `\{store="nats bucket [^}]*\} (\S+)$`).FindSubmatch(p.ask("/metrics"))
+	if found == nil {
+		p.t.Fatalf("node %s has no metric %s of its store", p.name, name)
+	}
+	return string(found[1])
+}
+
+// status is what the admin API tells of the node's store.
+func (p *process) status() (details natsstore.Status) {
+	p.t.Helper()
+	status := struct {
+		Stores []struct{ Details *natsstore.Status }
+	}{}
+	text := p.ask("/pyws_clock/status")
+	if err := json.Unmarshal(text, &status); err != nil || len(status.Stores) != 1 || status.Stores[0].Details == nil {
+		p.t.Fatalf("status of node %s: %s %v", p.name, text, err)
+	}
+	return *status.Stores[0].Details
 }
 
 // device is a visitor's connection.
 type device struct {
-	t    *testing.T
+	t    testing.TB
 	conn *websocket.Conn
 	node string
 	id   string
@@ -225,7 +253,7 @@ func (d *device) ok(command string) string {
 }
 
 // balanced are two clocks behind a third Caddy that takes turns between them.
-func balanced(t *testing.T, e *engine) (nodes []*process, front *process) {
+func balanced(t testing.TB, e *engine) (nodes []*process, front *process) {
 	t.Helper()
 	bucket := newBucket()
 	nodes = []*process{clockAt(t, "a", bucket, e.urls()), clockAt(t, "b", bucket, e.urls())}
@@ -238,7 +266,7 @@ func balanced(t *testing.T, e *engine) (nodes []*process, front *process) {
 }
 
 // twoDevices are a phone and a tablet of one visitor, on different nodes.
-func twoDevices(t *testing.T, front *process, id string) (phone, tablet *device) {
+func twoDevices(t testing.TB, front *process, id string) (phone, tablet *device) {
 	t.Helper()
 	phone = front.connect(id)
 	until(t, "the tablet is on the other node", func() bool {
@@ -294,8 +322,16 @@ func TestPhoneAndTablet(t *testing.T) {
 		t.Errorf("the deleted session has %s", got)
 	}
 	for _, n := range nodes {
-		if !strings.Contains(n.metrics(), "caddy_pyws_clock_nats_connected{") {
-			t.Errorf("node %s has no metric of its connection to NATS", n.name)
+		until(t, "all replicas are up to date", func() bool { b := n.status().Bucket; return b != nil && b.Current == 3 })
+		status := n.status()
+		if !status.Connected || status.Error != "" || status.Watches != 1 || status.Bucket.Replicas != 3 ||
+			status.Bucket.Leader == "" || status.Bucket.SyncInterval == "" || len(status.Bucket.Warnings) > 0 {
+			t.Errorf("status of node %s: %+v, %+v", n.name, status, status.Bucket)
+		}
+		for metric, want := range map[string]string{"connected": "1", "watches": "1", "bucket_replicas": "3", "reconnects_total": "0"} {
+			if got := n.metric("caddy_pyws_clock_nats_" + metric); got != want {
+				t.Errorf("node %s has %s %s: want %s", n.name, metric, got, want)
+			}
 		}
 		if strings.Contains(n.logged(), phone.id) {
 			t.Errorf("node %s logs the session's ID", n.name)
@@ -324,6 +360,17 @@ func TestNodeIsKilled(t *testing.T) {
 	}
 	until(t, "a command is refused", func() bool { return strings.HasPrefix(tablet.result("TZ SET europe/paris"), "ERR:") })
 	tablet.await("20") // the time goes on
+	for _, n := range nodes {
+		if n.name != tablet.node {
+			continue
+		}
+		if status := n.status(); status.Connected || status.Error == "" || status.Bucket != nil {
+			t.Errorf("status without servers: %+v", status)
+		}
+		if got := n.metric("caddy_pyws_clock_nats_connected"); got != "0" {
+			t.Errorf("connected without servers: %s", got)
+		}
+	}
 	for _, n := range e.nodes {
 		n.start(true)
 	}
@@ -335,8 +382,13 @@ func TestNoServer(t *testing.T) {
 	absent := []string{"nats://" + freeAddress(t)}
 	p := clockAt(t, "a", newBucket(), absent)
 	until(t, "the log says that there is no server", func() bool { return strings.Contains(p.logged(), "cannot connect to NATS") })
-	if !strings.Contains(p.metrics(), "caddy_pyws_clock_nats_connected{store=\"nats bucket") {
-		t.Error("there is no metric of the connection")
+	for _, name := range documented(t, `\b(caddy_pyws_clock_nats_[a-z_]+)\b`) {
+		if got := p.metric(name); got != "0" {
+			t.Errorf("%s is %s without a server: want 0", name, got)
+		}
+	}
+	if status := p.status(); status.Connected || status.Error == "" || status.Bucket != nil {
+		t.Errorf("status without a server: %+v", status)
 	}
 	p.stop()
 	if out, err := p.caddy("validate", "--config", p.config()).CombinedOutput(); err != nil {

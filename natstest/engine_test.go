@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -81,6 +82,13 @@ func launch(tb testing.TB, s setup) *engine {
 			tb.Fatal(err)
 		}
 	}
+	tb.Cleanup(func() {
+		for _, n := range e.nodes {
+			if text, _ := os.ReadFile(n.log); tb.Failed() {
+				tb.Logf("log of %s:\n%s", n.name, text)
+			}
+		}
+	})
 	for _, n := range e.nodes {
 		n.start(s.processes)
 	}
@@ -212,7 +220,7 @@ func (n *node) get(path string, answer any) error {
 func (e *engine) awaitReady() {
 	e.tb.Helper()
 	for _, n := range e.nodes {
-		until(e.tb, n.name+" serves: "+n.log, func() bool {
+		until(e.tb, n.name+" serves", func() bool {
 			var health struct{ Status string }
 			return n.get("/healthz", &health) == nil && health.Status == "ok"
 		})
@@ -288,14 +296,19 @@ func leads(js *server.JSInfo, name, bucket string) bool {
 	return false
 }
 
+// freeAddress returns an address to listen at, again and again. Its port is below those that systems give to connections
+// by themselves, or one of these would have it after a restart.
 func freeAddress(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(20_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	tb.Fatal("no port is free")
+	return ""
 }
 
 // until waits for a condition.

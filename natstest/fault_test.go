@@ -236,41 +236,62 @@ func TestPartition(t *testing.T) {
 	}
 }
 
-// A site that knows of all servers leaves one that is cut off from the others.
-func TestSiteLeavesServerThatIsCutOff(t *testing.T) {
+// Sites that know of all servers leave one that is cut off from the others: one where something is changed, and one where
+// nothing is.
+func TestSitesLeaveServerThatIsCutOff(t *testing.T) {
 	network := new(net3)
 	e := launch(t, setup{nodes: 3, processes: true, proxied: network})
 	bucket := newBucket()
-	s := newSite(t, e.store(bucket, e.urls()...))
-	l := s.open("")
-	if err := l.add("before"); err != nil {
+	urls := e.urls()
+	slices.Reverse(urls)
+	sites := append(e.anywhere(bucket), newSite(t, e.store(bucket, urls...))) // four, so that two have the same server
+	at := make(map[string]*site)
+	var busy, idle *site
+	for _, s := range sites {
+		server := statusOf(t, s.store).Server
+		if at[server] != nil {
+			busy, idle = at[server], s
+		}
+		at[server] = s
+	}
+	changing := busy.open("")
+	if err := changing.add("before"); err != nil {
 		t.Fatal(err)
 	}
-	for i, n := range e.nodes {
-		if n.url() == statusOf(t, s.store).Server {
-			network.isolate(i, true)
-			break
-		}
-	}
+	watching := idle.open(changing.session.ID())
+	cut := statusOf(t, busy.store).Server
+	network.isolate(slices.Index(e.urls(), cut), true)
 	tries := 0
 	until(t, "a change is taken while the cut is there", func() bool {
 		tries++
-		return command(t, l, fmt.Sprint("try ", tries)) == nil
+		return command(t, changing, fmt.Sprint("try ", tries)) == nil
 	})
+	until(t, "the other site hears of it", func() bool { return watching.has(fmt.Sprint("try ", tries)) })
 }
 
 // All servers are down for ten seconds. Alarms ring, changes are refused in bounded time, and on return all goes on without
-// a session being read again.
+// a session being read again but the one in which changes were refused.
 func TestAllDown(t *testing.T) {
 	e := launch(t, setup{nodes: 3, processes: true})
 	bucket := newBucket()
 	sites := e.anywhere(bucket)
+	for _, s := range sites {
+		s.watch()
+	}
 	tickers(t, sites...)
 	first := sites[0].open("")
 	if err := first.timer("+5s", "rings"); err != nil {
 		t.Fatal(err)
 	}
 	listeners := []*listener{first, sites[1].open(first.session.ID()), sites[2].open(first.session.ID())}
+	for range 100 {
+		other := sites[0].open("")
+		if err := other.add("of another visitor"); err != nil {
+			t.Fatal(err)
+		}
+		sites[1].open(other.session.ID())
+		sites[2].open(other.session.ID())
+	}
 	for _, n := range e.nodes {
 		n.kill()
 	}
@@ -305,4 +326,9 @@ func TestAllDown(t *testing.T) {
 		told.note(l, name, nil)
 	}
 	told.check(t, newSite(t, e.store(bucket, e.urls()...)), [][]*listener{listeners})
+	for i, s := range sites {
+		if n := s.loads.again(); n > 1 {
+			t.Errorf("%d sessions were read again on node %d: want one at most", n, i)
+		}
+	}
 }

@@ -187,22 +187,10 @@ func (a *authority) issue(t *testing.T, name string) (certPath, keyPath string) 
 
 // A user who may do no more than docs/nodes.md says can do all that the store needs.
 func TestLeastPermissions(t *testing.T) {
-	const permissions = `authorization { users: [ { user: clock, password: s3cret, permissions: {
-		publish: [
-			"$KV.least.>"
-			"$JS.API.STREAM.INFO.KV_least"
-			"$JS.API.STREAM.CREATE.KV_least"
-			"$JS.API.STREAM.MSG.GET.KV_least"
-			"$JS.API.STREAM.PURGE.KV_least"
-			"$JS.API.CONSUMER.CREATE.KV_least.>"
-			"$JS.FC.KV_least.>"
-		]
-		subscribe: [ "_INBOX.>" ]
-	} } ] }`
-	e := launch(t, setup{extra: permissions})
+	e := launch(t, setup{extra: documentedLogin(t)})
 	later := time.Duration(0)
 	s := provision(t, &natsstore.Store{
-		Servers: e.urls(), Bucket: "least", Username: "clock", Password: "s3cret",
+		Servers: e.urls(), Username: "clock", Password: "s3cret",
 		Now: func() time.Time { return time.Now().Add(later) },
 	})
 	w := watch(t, s)

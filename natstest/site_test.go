@@ -2,7 +2,6 @@ package natstest
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -20,6 +19,34 @@ type site struct {
 	tb    testing.TB
 	store *natsstore.Store
 	table *session.Table
+	loads *loads
+}
+
+// loads is a store that counts how often each record is loaded.
+type loads struct {
+	*natsstore.Store
+	mu    sync.Mutex
+	times map[session.Key]int
+}
+
+// Load implements [session.Store].
+func (l *loads) Load(ctx context.Context, key session.Key) ([]byte, session.Revision, error) {
+	l.mu.Lock()
+	l.times[key]++
+	l.mu.Unlock()
+	return l.Store.Load(ctx, key)
+}
+
+// again returns how many records were loaded more than once.
+func (l *loads) again() (records int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.times {
+		if n > 1 {
+			records++
+		}
+	}
+	return records
 }
 
 var zones = clock.LoadZones()
@@ -45,14 +72,15 @@ func (e *engine) anywhere(bucket string) (sites []*site) {
 
 func newSite(tb testing.TB, store *natsstore.Store) *site {
 	table := session.NewTable(session.Config{Zones: zones})
-	pop := table.Push(store, zap.NewNop())
+	loads := &loads{Store: store, times: make(map[session.Key]int)}
+	pop := table.Push(loads, zap.NewNop())
 	tb.Cleanup(func() {
 		pop()
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
 		_ = table.Close(ctx)
 	})
-	return &site{tb, store, table}
+	return &site{tb, store, table, loads}
 }
 
 func policy() session.Policy {
@@ -71,6 +99,17 @@ type listener struct {
 	mu      sync.Mutex
 	deleted bool
 	rang    map[string]int // how often each alarm began to ring
+}
+
+// watch has the watch begin while there is no session yet that is read again when it does.
+func (s *site) watch() {
+	s.tb.Helper()
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if _, err := s.table.Open(ended, "", nil, policy); err == nil {
+		s.tb.Fatal("a session was opened in no time")
+	}
+	until(s.tb, "the watch is in place", func() bool { return statusOf(s.tb, s.store).Watches == 1 })
 }
 
 // open opens a session, however often it takes.
@@ -165,5 +204,3 @@ func (l *listener) setZone(name string) error {
 		return nil
 	})
 }
-
-func numbered(i int) string { return fmt.Sprintf("alarm %d", i) }

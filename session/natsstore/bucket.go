@@ -45,15 +45,44 @@ func (c *client) bind(ctx context.Context) error {
 	return nil
 }
 
-// lookUp asks for the state of the bucket. The leader answers.
+// errNoLeader: those who keep the bucket are too few, or too few that reach each other, or have not agreed yet.
+var errNoLeader = errors.New("the NATS bucket has no leader")
+
+// lookUp asks for the state of the bucket. The leader answers, or any of those who keep it if they know none.
 func (c *client) lookUp(ctx context.Context) (*jetstream.StreamInfo, error) {
 	return try(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		stream, err := c.jetStream().Stream(ctx, c.stream)
 		if err != nil {
 			return nil, err
 		}
-		return stream.CachedInfo(), nil
+		info := stream.CachedInfo()
+		if info.Cluster != nil && info.Cluster.Leader == "" {
+			return nil, errNoLeader
+		}
+		return info, nil
 	})
+}
+
+// lookInterval is how often at least the bucket is looked at by those who watch it.
+const lookInterval = 10 * time.Second
+
+// keepLooking looks at the bucket until ctx ends. Where nothing is changed, that shows whether the server that there is a
+// connection to is cut off from the others: the watch may be of a consumer on it, which has nothing to tell.
+func (c *client) keepLooking(ctx context.Context) {
+	for sleep(ctx, jitter(lookInterval)) {
+		_, _ = c.look(ctx)
+	}
+}
+
+// look looks the bucket up, again and again while there is no answer.
+func (c *client) look(ctx context.Context) (info *jetstream.StreamInfo, err error) {
+	err = c.do(ctx, someLeader, func(ctx context.Context) (err error) {
+		if info, err = c.lookUp(ctx); err == nil {
+			c.bucket.Store(info)
+		}
+		return err
+	})
+	return info, err
 }
 
 // create creates the bucket, unless another node does.

@@ -40,7 +40,7 @@ type client struct {
 	closed  bool
 	told    time.Time      // when it was last said that there is no connection
 	secret  session.Secret // zero until it is known
-	failing time.Time      // since when all fails although there is a connection; zero: it does not
+	failing [2]time.Time   // since when all fails that has a need, although there is a connection; zero: it does not
 	moved   time.Time      // when another server was last asked for
 }
 

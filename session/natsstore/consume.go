@@ -44,6 +44,7 @@ func (c *client) consume(ctx context.Context, config jetstream.ConsumerConfig, b
 	consumer, err := try(ctx, func(ctx context.Context) (jetstream.PushConsumer, error) {
 		return js.CreatePushConsumer(ctx, c.stream, config)
 	})
+	c.note(majority, err)
 	if err != nil {
 		return err
 	}

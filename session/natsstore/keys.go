@@ -64,7 +64,7 @@ func (c *client) list(ctx context.Context, shard byte) (all []named, err error) 
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 		HeadersOnly:   true,
 	}
-	err = c.do(ctx, func(ctx context.Context) error {
+	err = c.do(ctx, majority, func(ctx context.Context) error {
 		all = nil
 		return c.consume(ctx, config, func() {}, func(e named) { all = append(all, e) })
 	})
@@ -73,7 +73,7 @@ func (c *client) list(ctx context.Context, shard byte) (all []named, err error) 
 
 // purge removes a mark for good, unless there is something newer under its key by now.
 func (c *client) purge(ctx context.Context, e named) error {
-	return c.do(ctx, func(ctx context.Context) error {
+	return c.do(ctx, majority, func(ctx context.Context) error {
 		stream, err := c.jetStream().Stream(ctx, c.stream)
 		if err != nil {
 			return err

@@ -144,5 +144,5 @@ var (
 	_ caddy.Validator       = (*Store)(nil)
 	_ caddy.CleanerUpper    = (*Store)(nil)
 	_ caddyfile.Unmarshaler = (*Store)(nil)
-	_ session.Store         = (*Store)(nil)
+	_ session.Informant     = (*Store)(nil)
 )

@@ -20,9 +20,17 @@ const (
 	moveAfter        = 4 * time.Second // of failures with a connection
 )
 
+// need is what an operation needs of the servers.
+type need int
+
+const (
+	someLeader need = iota // one that leads the bucket: for a while, that can be one that is cut off from the others
+	majority
+)
+
 // do runs an operation that needs the bucket, again and again while what keeps it from being done can pass soon, such as
 // an election of a leader.
-func (c *client) do(ctx context.Context, op func(context.Context) error) error {
+func (c *client) do(ctx context.Context, need need, op func(context.Context) error) error {
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, operationTimeout)
@@ -36,7 +44,7 @@ func (c *client) do(ctx context.Context, op func(context.Context) error) error {
 		if err == nil {
 			err = op(ctx)
 		}
-		c.note(err)
+		c.note(need, err)
 		if !passing(err) || !sleep(ctx, jitter(pause)) {
 			return err
 		}
@@ -49,7 +57,7 @@ var errNoAnswer = errors.New("no answer from NATS")
 // passing says whether an operation that failed so can be done again, as the reason may pass soon.
 func passing(err error) bool {
 	for _, other := range []error{
-		errNoAnswer, errUntrue, nats.ErrNoResponders, nats.ErrReconnectBufExceeded,
+		errNoAnswer, errNoLeader, errUntrue, nats.ErrNoResponders, nats.ErrReconnectBufExceeded,
 		jetstream.ErrNoStreamResponse, jetstream.ErrStreamNotFound,
 	} {
 		if errors.Is(err, other) {
@@ -72,9 +80,9 @@ func try[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, e
 	return answer, fmt.Errorf("%w: %w", errNoAnswer, err)
 }
 
-// note keeps in mind how an operation went. Where all fail although there is a connection, its server may be cut off from
-// the others, and another one is asked for.
-func (c *client) note(err error) {
+// note keeps in mind how an operation went. Where all fail that need the same, although there is a connection, its server
+// may be cut off from the others, and another one is asked for.
+func (c *client) note(need need, err error) {
 	if missing(err) {
 		c.bucket.Store(nil)
 	}
@@ -84,13 +92,14 @@ func (c *client) note(err error) {
 	late := passing(err) || errors.Is(err, context.DeadlineExceeded)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	failing := &c.failing[need]
 	switch {
 	case !late || !c.up:
-		c.failing = time.Time{}
-	case c.failing.IsZero():
-		c.failing = time.Now()
-	case time.Since(c.failing) > moveAfter && time.Since(c.moved) > 2*moveAfter && len(c.nc.Servers()) > 1:
-		c.moved, c.failing = time.Now(), time.Time{}
+		*failing = time.Time{}
+	case failing.IsZero():
+		*failing = time.Now()
+	case time.Since(*failing) > moveAfter && time.Since(c.moved) > 2*moveAfter && len(c.nc.Servers()) > 1:
+		c.moved, *failing = time.Now(), time.Time{}
 		nc := c.nc
 		go func() { _ = nc.ForceReconnect() }()
 	}

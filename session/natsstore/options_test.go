@@ -134,7 +134,12 @@ func provision(t *testing.T, s *Store) error {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
-	t.Cleanup(func() { _ = s.Cleanup() })
+	t.Cleanup(func() {
+		_ = s.Cleanup()
+		if s.client != nil {
+			s.client.close() // and not a while later
+		}
+	})
 	if err := s.Provision(ctx); err != nil {
 		return err
 	}

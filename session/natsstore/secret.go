@@ -10,7 +10,7 @@ import (
 
 // Secret implements [session.Store].
 func (s *Store) Secret(ctx context.Context) (secret session.Secret, err error) {
-	err = s.client.do(ctx, func(ctx context.Context) (err error) {
+	err = s.client.do(ctx, someLeader, func(ctx context.Context) (err error) {
 		secret, err = s.client.loadSecret(ctx)
 		return err
 	})

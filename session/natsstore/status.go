@@ -44,11 +44,7 @@ type Bucket struct {
 // has no deadline.
 func (s *Store) Status(ctx context.Context) any {
 	c := s.client
-	var info *jetstream.StreamInfo
-	err := c.do(ctx, func(ctx context.Context) (err error) {
-		info, err = c.lookUp(ctx)
-		return err
-	})
+	info, err := c.look(ctx)
 	status := c.status()
 	if err != nil {
 		status.Error = err.Error()
@@ -123,6 +119,15 @@ func (c *client) registerMetrics(registry *prometheus.Registry, identity string)
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "caddy_pyws_clock_nats_watches", Help: "Watches of the bucket that are in place.", ConstLabels: labels,
 		}, func() float64 { return float64(c.watching.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "caddy_pyws_clock_nats_bucket_replicas", ConstLabels: labels,
+			Help: "Replicas of the bucket as configured, when it was last looked at; 0 where it is not known.",
+		}, func() float64 {
+			if info := c.bucket.Load(); info != nil {
+				return float64(info.Config.Replicas)
+			}
+			return 0
+		}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "caddy_pyws_clock_nats_untrue_conflicts_total", Help: "Conflicts that NATS reported and that were none.", ConstLabels: labels,
 		}, func() float64 { return float64(c.untrue.Load()) }),

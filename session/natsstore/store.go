@@ -22,7 +22,7 @@ const (
 
 // Load implements [session.Store].
 func (s *Store) Load(ctx context.Context, key session.Key) (record []byte, revision session.Revision, err error) {
-	err = s.client.do(ctx, func(ctx context.Context) error {
+	err = s.client.do(ctx, someLeader, func(ctx context.Context) error {
 		found, err := s.client.last(ctx, s.client.subject(key))
 		record, revision = found.value, session.Revision(found.sequence)
 		if err == nil && record == nil {
@@ -37,7 +37,7 @@ func (s *Store) Load(ctx context.Context, key session.Key) (record []byte, revis
 // Save implements [session.Store].
 func (s *Store) Save(ctx context.Context, key session.Key, record []byte, old session.Revision) (revision session.Revision, err error) {
 	change := newChange(s.client.subject(key), record, uint64(old))
-	err = s.client.do(ctx, func(ctx context.Context) error {
+	err = s.client.do(ctx, majority, func(ctx context.Context) error {
 		if old == 0 {
 			// Without the secret, nobody could open the session after a restart.
 			if _, err := s.client.loadSecret(ctx); err != nil {
@@ -57,7 +57,7 @@ func (s *Store) Delete(ctx context.Context, key session.Key, old session.Revisio
 	change := newChange(s.client.subject(key), nil, uint64(old))
 	change.message.Header.Set(operationHeader, "PURGE")
 	change.message.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject) // what a longer history has of it goes too
-	err := s.client.do(ctx, func(ctx context.Context) error {
+	err := s.client.do(ctx, majority, func(ctx context.Context) error {
 		_, err := s.client.apply(ctx, change)
 		return err
 	})

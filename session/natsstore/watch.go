@@ -2,6 +2,7 @@ package natsstore
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -43,11 +44,7 @@ type watch struct {
 
 // follow tells of changes until something breaks.
 func (w *watch) follow(ctx context.Context) error {
-	var info *jetstream.StreamInfo
-	err := w.client.do(ctx, func(ctx context.Context) (err error) {
-		info, err = w.client.lookUp(ctx)
-		return err
-	})
+	info, err := w.client.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,12 +57,17 @@ func (w *watch) follow(ctx context.Context) error {
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:   w.seen + 1,
 	}
+	looking, stop := context.WithCancel(ctx)
+	var looks sync.WaitGroup
+	defer looks.Wait()
+	defer stop()
+	looks.Go(func() { w.client.keepLooking(looking) })
 	return w.client.consume(ctx, config, func() {
-		w.inPlace = true
-		w.client.watching.Add(1)
 		if anew {
 			w.resync()
 		}
+		w.inPlace = true
+		w.client.watching.Add(1)
 	}, w.tell)
 }
 
