@@ -1,7 +1,6 @@
 const show = (id, text) => document.getElementById(id).textContent = text;
-const now = () => performance.timeOrigin + performance.now();
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-let socket, silence, shortest, failures = 0;
+let socket, silence, failures = 0;
 
 function connect() {
 	socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/');
@@ -17,22 +16,14 @@ function receive(message) {
 	if (kind === 'SESSION') return begin(text);
 	if (kind === 'ALRM') return show('ringing', JSON.parse(text).join(', '));
 	if (!kind) return show('time', text.slice(11, 19)), show('ringing', ''); // what rings is told after each time
-	if (text.startsWith('{"client"')) return measure(JSON.parse(text));
 	if (kind === 'OK' && /^\w/.test(text) && text !== zone) socket.send('TZ SET ' + zone); // it was another one
 	if (kind !== 'TZN') show('result', message);
 }
 
 function begin(id) {
 	localStorage.setItem('clock session', id);
-	failures = 0, shortest = Infinity;
+	failures = 0;
 	socket.send('TZ GET');
-	for (let i = 0; i < 5; i++) socket.send('SYNC ' + now());
-}
-
-function measure({ client, received, sent }) {
-	const back = now();
-	if (back - client < shortest) show('ahead', ((received - client + sent - back) / 2).toFixed(3));
-	shortest = Math.min(shortest, back - client); // the shortest round trip tells best
 }
 
 document.getElementById('tea').onclick = () => socket.send('ALARM ADD +3s Tea ' + new Date().toISOString());
