@@ -197,6 +197,7 @@ func (b *bench) runZones() error {
 		return err
 	}
 	one := b.load(b.zonesConnections)
+	one.zones = 1 // set by each, so that both have the same records and the same past
 	many := one
 	many.zones, many.paths = b.zones, "/,/ms,/us"
 	b.spread, err = b.series(fmt.Sprintf("%d sessions", one.connections),
